@@ -1,0 +1,109 @@
+/**
+ * Writes binary records into one growing buffer. All integers are little-endian.
+ *
+ * `takeBytes` hands the written bytes over and starts afresh; the bytes are never touched again,
+ * so they may be kept, sent and logged without a copy.
+ */
+import assert from 'node:assert/strict'
+import { Buffer } from 'node:buffer'
+import type { ByteString } from './bytes.ts'
+
+const INITIAL_BYTES = 256
+
+export class ByteWriter {
+  #buffer: Buffer
+  #length = 0
+
+  constructor(initialBytes: number = INITIAL_BYTES) {
+    this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  u8(value: number): void {
+    assert(value >= 0 && value <= 0xff)
+    const at = this.#reserve(1)
+    this.#buffer[at] = value
+  }
+
+  u16(value: number): void {
+    this.#buffer.writeUInt16LE(value, this.#reserve(2))
+  }
+
+  u32(value: number): void {
+    this.#buffer.writeUInt32LE(value, this.#reserve(4))
+  }
+
+  /** A non-negative safe integer in 8 bytes. */
+  u64(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, `not an unsigned safe integer: ${value}`)
+    const at = this.#reserve(8)
+    this.#buffer.writeUInt32LE(value % 0x1_0000_0000, at)
+    this.#buffer.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4)
+  }
+
+  f64(value: number): void {
+    this.#buffer.writeDoubleLE(value, this.#reserve(8))
+  }
+
+  /** A non-negative safe integer in 1–8 bytes: seven bits a byte, low bits first (LEB128). */
+  varint(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, `not an unsigned safe integer: ${value}`)
+    let rest = value
+    while (rest > 0x7f) {
+      this.u8((rest % 0x80) | 0x80)
+      rest = Math.floor(rest / 0x80)
+    }
+    this.u8(rest)
+  }
+
+  /** varint length, then the bytes. */
+  byteString(value: ByteString): void {
+    this.varint(value.length)
+    const at = this.#reserve(value.length)
+    this.#buffer.latin1Write(value, at, value.length)
+  }
+
+  /** varint length, then the bytes. */
+  bytes(value: Uint8Array): void {
+    this.varint(value.length)
+    this.raw(value)
+  }
+
+  /** The bytes alone. */
+  raw(value: Uint8Array): void {
+    this.#buffer.set(value, this.#reserve(value.length))
+  }
+
+  /** Overwrites four bytes written before, for a length or checksum known only afterwards. */
+  patchU32(at: number, value: number): void {
+    assert(at >= 0 && at + 4 <= this.#length)
+    this.#buffer.writeUInt32LE(value, at)
+  }
+
+  /** What was written so far, without handing it over: valid until the next write. */
+  view(from: number = 0): Buffer {
+    return this.#buffer.subarray(from, this.#length)
+  }
+
+  takeBytes(): Buffer {
+    const taken = this.#buffer.subarray(0, this.#length)
+    this.#buffer = Buffer.allocUnsafeSlow(Math.min(Math.max(this.#length, INITIAL_BYTES), 65_536))
+    this.#length = 0
+    return taken
+  }
+
+  #reserve(bytes: number): number {
+    const at = this.#length
+    const needed = at + bytes
+    if (needed > this.#buffer.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
+      this.#buffer.copy(grown, 0, 0, at)
+      this.#buffer = grown
+    }
+    this.#length = needed
+    return at
+  }
+}

@@ -1,0 +1,35 @@
+/** The commands of the key machine: what a log entry of a data group carries. */
+import type { ByteString } from '../base/bytes.ts'
+
+export type KvCommand = ClientCommand | MaintenanceCommand
+
+export type ClientCommand = {
+  readonly kind: 'client'
+  /** `args[0]` is the name in lower case; the rest as the client sent it. Arity was checked. */
+  readonly args: readonly ByteString[]
+  readonly session: SessionTag | null
+}
+
+/**
+ * Exactly-once for retries (Raft §8). A gateway that may send a command twice tags it; the machine
+ * keeps the reply until `lowestUnacknowledged` has passed `sequence`, and answers a repeat with it.
+ */
+export type SessionTag = {
+  /** 16 random bytes, drawn by the gateway. */
+  readonly id: ByteString
+  /** Counts up by one from 1 per session. */
+  readonly sequence: number
+  /** Replies to lower sequences have reached the gateway and may be forgotten. */
+  readonly lowestUnacknowledged: number
+}
+
+/** Proposed by the leader, never by clients; each does at most `limit` records of work. */
+export type MaintenanceCommand =
+  /** Only moves logical time forward (the entry's stamp does it). */
+  | { readonly kind: 'advanceTime' }
+  /** Deletes keys whose expiry is past, the oldest first. Replies how many. */
+  | { readonly kind: 'expireDue'; readonly limit: number }
+  /** Deletes members of values that were deleted or replaced as a whole. Replies how many. */
+  | { readonly kind: 'collectGarbage'; readonly limit: number }
+  /** Forgets sessions idle for longer than their time limit. Replies how many. */
+  | { readonly kind: 'expireSessions'; readonly limit: number }

@@ -1,0 +1,2 @@
+/** Placeholder for the message union; see raft.ts. */
+export type Message = { readonly kind: 'none' }
