@@ -15,8 +15,13 @@ export type ClientCommand = {
  * keeps the reply until `lowestUnacknowledged` has passed `sequence`, and answers a repeat with it.
  */
 export type SessionTag = {
-  /** 16 random bytes, drawn by the gateway. */
+  /** 16 random bytes, drawn by the gateway; a new one at least every 12 h. */
   readonly id: ByteString
+  /**
+   * The gateway's time when it drew the id. The machine refuses to open a session that started so long ago
+   * that an earlier record of it could have expired: a forgotten session never executes again.
+   */
+  readonly startedMs: number
   /** Counts up by one from 1 per session. */
   readonly sequence: number
   /** Replies to lower sequences have reached the gateway and may be forgotten. */
