@@ -1,0 +1,305 @@
+/**
+ * The applied state of one group: overlay over value cache over engine.
+ *
+ * Reads that memory can't answer say so (undefined) and are fetched asynchronously. What was
+ * fetched is good only while nothing was flushed since the fetch began: every change made
+ * meanwhile is then still in the overlay, which always wins. Otherwise the fetch is repeated.
+ *
+ * Flushes happen at entry boundaries only, and each batch carries the applied record and the
+ * state hash, so that whatever prefix of the batches a crash leaves is a state that some log
+ * index had.
+ *
+ * Failure model: an engine error stops the store for good (`failure`); nothing is applied on top of
+ * a write that may be missing. The group is opened again from the engine and the log.
+ */
+import assert from 'node:assert/strict'
+import type { ByteString } from '../base/bytes.ts'
+import { StateHash } from '../base/hash64.ts'
+import type { LogPosition } from '../base/log-entry.ts'
+import type { KeyRange, KeyValue, Write } from '../base/machine.ts'
+import { META_PARTITION } from '../base/machine.ts'
+import type { Engine, EngineOperation, EngineSnapshot } from '../env/engine.ts'
+import {
+  APPLIED_KEY, type AppliedRecord, type EngineKeys, encodeApplied, epochRange, hashChunkKey, makeEngineKeys,
+} from './engine-records.ts'
+import { type Layer, Overlay } from './overlay.ts'
+import { ValueCache } from './value-cache.ts'
+
+export type StateStoreLimits = {
+  /** A flush begins at this many records or bytes. */
+  readonly flushRecords: number
+  readonly flushBytes: number
+  /** Applying waits when a flush is under way and the overlay holds this much. */
+  readonly overlayBytesMax: number
+  readonly cacheBytes: number
+}
+
+/** Answers from the engine to one round of needs; see `StateStore.fetch`. */
+export type Fetched = {
+  readonly values: ReadonlyMap<ByteString, ByteString | null>
+  readonly ranges: readonly FetchedRange[]
+  readonly flushCount: number
+  readonly epoch: number
+}
+type FetchedRange = { readonly range: KeyRange; readonly records: readonly KeyValue[]; readonly exhausted: boolean }
+
+/** Fetching again after a flush came between; more than this means the engine is slower than the flushes. */
+const FETCH_ATTEMPTS_MAX = 100
+/** Read beyond a range's limit, so that a few deletions in the overlay don't cost a second trip. */
+const RANGE_SLACK = 16
+
+export type FlushPoint = { readonly position: LogPosition; readonly membership: Uint8Array }
+
+export class StateStore {
+  readonly #engine: Engine
+  readonly #limits: StateStoreLimits
+  readonly #overlay = new Overlay()
+  readonly #cache: ValueCache
+  readonly #hash: StateHash
+  readonly #onFlushed: () => void
+  readonly #onFailure: (error: unknown) => void
+  #keys: EngineKeys
+  #applied: AppliedRecord
+  /** What the newest batch in the engine covers. */
+  #flushed: FlushPoint
+  #flushCount = 0
+  #clearedFromEpoch: number | null = null
+  #failure: unknown = null
+  #idle: (() => void)[] = []
+
+  constructor(
+    engine: Engine,
+    found: { readonly applied: AppliedRecord; readonly hash: StateHash },
+    limits: StateStoreLimits,
+    callbacks: { readonly onFlushed: () => void; readonly onFailure: (error: unknown) => void },
+  ) {
+    this.#engine = engine
+    this.#limits = limits
+    this.#cache = new ValueCache(limits.cacheBytes)
+    this.#hash = found.hash
+    this.#applied = found.applied
+    this.#flushed = { position: found.applied.position, membership: found.applied.membership }
+    this.#keys = makeEngineKeys(found.applied.epoch)
+    this.#onFlushed = callbacks.onFlushed
+    this.#onFailure = callbacks.onFailure
+  }
+
+  get applied(): AppliedRecord {
+    return this.#applied
+  }
+
+  get flushed(): FlushPoint {
+    return this.#flushed
+  }
+
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  get memoryBytes(): number {
+    return this.#overlay.activeBytes + this.#cache.bytes
+  }
+
+  /** True when applying must wait for the flush under way. */
+  get isFull(): boolean {
+    return this.#overlay.isFlushing && this.#overlay.activeBytes >= this.#limits.overlayBytesMax
+  }
+
+  digest(): string {
+    return this.#hash.digest()
+  }
+
+  /** undefined: not known in memory. */
+  get(key: ByteString): ByteString | null | undefined {
+    const value = this.#overlay.get(key)
+    return value !== undefined ? value : this.#cache.get(key)
+  }
+
+  /** A range that was fetched, as it is now; undefined when the fetch does not cover it any more. */
+  mergeRange(range: KeyRange, fetched: Fetched): readonly KeyValue[] | undefined {
+    for (const candidate of fetched.ranges) {
+      if (isSameRange(candidate.range, range)) {
+        return this.#overlay.merge(range, candidate.records, candidate.exhausted)
+      }
+    }
+    return undefined
+  }
+
+  isCurrent(fetched: Fetched): boolean {
+    return fetched.flushCount === this.#flushCount && fetched.epoch === this.#keys.epoch
+  }
+
+  /** Reads from the engine until no flush came between. What it returns is current when it resolves. */
+  async fetch(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<Fetched> {
+    for (let attempt = 0; attempt < FETCH_ATTEMPTS_MAX; attempt++) {
+      const fetched = await this.#fetchOnce(keys, ranges)
+      if (!this.isCurrent(fetched)) continue
+      for (const [key, value] of fetched.values) {
+        if (this.#overlay.get(key) === undefined) this.#cache.set(key, value)
+      }
+      return fetched
+    }
+    throw new Error(`read of ${keys.length} keys and ${ranges.length} ranges was overtaken by ${FETCH_ATTEMPTS_MAX} flushes`)
+  }
+
+  /** The old value of every write must be known: see `unknownOldValues`. */
+  write(writes: readonly Write[], clearsData: boolean, fetched: Fetched | null): void {
+    assert(this.#failure === null)
+    if (clearsData) this.#clearData()
+    for (const write of writes) {
+      const before = this.#oldValue(write, clearsData, fetched)
+      assert(before !== undefined, 'a write without its old value would spoil the state hash')
+      if (before === write.value) continue
+      if (before !== null) this.#hash.subtract(write.partition, write.key, before)
+      if (write.value !== null) this.#hash.add(write.partition, write.key, write.value)
+      this.#overlay.set(write.key, write.value)
+    }
+  }
+
+  /** Keys whose old value is needed and not in memory: fetch them, then write. */
+  unknownOldValues(writes: readonly Write[], clearsData: boolean, fetched: Fetched | null): readonly ByteString[] {
+    let unknown: ByteString[] | null = null
+    for (const write of writes) {
+      if (this.#oldValue(write, clearsData, fetched) !== undefined) continue
+      unknown ??= []
+      unknown.push(write.key)
+    }
+    return unknown ?? NO_KEYS
+  }
+
+  /** Call after all writes of an entry: from here on a flush may begin. */
+  finishEntry(position: LogPosition, timeMs: number, machineVersion: number, membership: Uint8Array): void {
+    assert(position.index === this.#applied.position.index + 1, 'entries are applied one by one')
+    assert(timeMs >= this.#applied.timeMs, 'logical time never runs backwards')
+    this.#applied = { position, timeMs, machineVersion, epoch: this.#keys.epoch, membership }
+    const isDue =
+      this.#overlay.activeRecords >= this.#limits.flushRecords || this.#overlay.activeBytes >= this.#limits.flushBytes
+    if (isDue) this.flush()
+  }
+
+  /** Starts writing what is applied to the engine, unless a flush is under way (then nothing). */
+  flush(): void {
+    if (this.#overlay.isFlushing || this.#failure !== null) return
+    if (this.#applied.position.index === this.#flushed.position.index) return
+    const applied = this.#applied
+    const keys = this.#keys
+    const layer = this.#overlay.beginFlush()
+    const operations = this.#operationsFor(layer, applied, keys)
+    this.#engine.write(operations).then(
+      () => this.#endFlush(layer, applied, keys.epoch),
+      (error) => this.#fail(error),
+    )
+  }
+
+  /** Resolves when everything applied up to now is in the engine (not necessarily synced). */
+  async flushAll(): Promise<void> {
+    const target = this.#applied.position.index
+    while (this.#failure === null && this.#flushed.position.index < target) {
+      this.flush()
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    }
+    if (this.#failure !== null) throw this.#failure
+  }
+
+  /** Makes everything in the engine durable; what it covers may leave the log. */
+  async persist(): Promise<FlushPoint> {
+    await this.flushAll()
+    const point = this.#flushed
+    await this.#engine.persist()
+    return point
+  }
+
+  /** A frozen view of the engine together with what it covers, for sending a snapshot. */
+  async snapshot(): Promise<{ readonly view: EngineSnapshot; readonly keys: EngineKeys }> {
+    await this.flushAll()
+    // The applied record inside the view tells what it covers: a flush may have come between.
+    return { view: await this.#engine.snapshot(), keys: this.#keys }
+  }
+
+  /** Waits for the flush under way. The engine is the caller's to close. */
+  async stop(): Promise<void> {
+    while (this.#overlay.isFlushing && this.#failure === null) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    }
+  }
+
+  #oldValue(write: Write, clearsData: boolean, fetched: Fetched | null): ByteString | null | undefined {
+    // After a clear nothing is left of the data but what this very command has written again.
+    if (clearsData && write.partition !== META_PARTITION) return this.#overlay.get(write.key) ?? null
+    const known = this.get(write.key)
+    return known !== undefined ? known : fetched?.values.get(write.key)
+  }
+
+  async #fetchOnce(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<Fetched> {
+    const engineKeys = this.#keys
+    const flushCount = this.#flushCount
+    const read = this.#engine.getMany(keys.map((key) => engineKeys.of(key)))
+    const readRanges = ranges.map((range) => this.#fetchRange(range, engineKeys))
+    const found = await read
+    const values = new Map<ByteString, ByteString | null>()
+    keys.forEach((key, at) => values.set(key, found[at] ?? null))
+    return { values, ranges: await Promise.all(readRanges), flushCount, epoch: engineKeys.epoch }
+  }
+
+  async #fetchRange(range: KeyRange, engineKeys: EngineKeys): Promise<FetchedRange> {
+    const limit = range.limit + this.#overlay.countIn(range) + RANGE_SLACK
+    const found = await this.#engine.range({ from: engineKeys.of(range.from), to: engineKeys.of(range.to), limit })
+    const records = found.map(({ key, value }) => ({ key: engineKeys.machineKeyOf(key), value }))
+    return { range, records, exhausted: found.length < limit }
+  }
+
+  #clearData(): void {
+    this.#clearedFromEpoch ??= this.#keys.epoch
+    this.#keys = makeEngineKeys(this.#keys.epoch + 1)
+    this.#overlay.clearData()
+    this.#cache.clear()
+    this.#hash.clearPartitions(0, META_PARTITION)
+  }
+
+  #operationsFor(layer: Layer, applied: AppliedRecord, keys: EngineKeys): EngineOperation[] {
+    const operations: EngineOperation[] = []
+    if (this.#clearedFromEpoch !== null) {
+      operations.push({ kind: 'deleteRange', ...epochRange(this.#clearedFromEpoch, keys.epoch) })
+      this.#clearedFromEpoch = null
+    }
+    for (const records of [layer.meta, layer.data]) {
+      for (const [key, value] of records) {
+        const engineKey = keys.of(key)
+        operations.push(value === null ? { kind: 'delete', key: engineKey } : { kind: 'put', key: engineKey, value })
+      }
+    }
+    for (const chunk of this.#hash.takeDirtyChunks()) {
+      operations.push({ kind: 'put', key: hashChunkKey(chunk), value: this.#hash.encodeChunk(chunk) })
+    }
+    operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
+    return operations
+  }
+
+  #endFlush(layer: Layer, applied: AppliedRecord, epoch: number): void {
+    for (const [key, value] of layer.meta) this.#cache.set(key, value)
+    if (epoch === this.#keys.epoch) for (const [key, value] of layer.data) this.#cache.set(key, value)
+    this.#overlay.endFlush()
+    this.#flushCount += 1
+    this.#flushed = { position: applied.position, membership: applied.membership }
+    this.#wakeIdle()
+    this.#onFlushed()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error
+    this.#wakeIdle()
+    this.#onFailure(error)
+  }
+
+  #wakeIdle(): void {
+    const idle = this.#idle
+    this.#idle = []
+    for (const resolve of idle) resolve()
+  }
+}
+
+const NO_KEYS: readonly ByteString[] = []
+
+function isSameRange(left: KeyRange, right: KeyRange): boolean {
+  return left.from === right.from && left.to === right.to && left.limit === right.limit
+}

@@ -1,0 +1,87 @@
+/** Cuts a byte stream into checked frames and builds them (docs/formats/peer-frames.md). */
+import { Buffer } from 'node:buffer'
+import { crc32 } from 'node:zlib'
+import { ByteReader } from '../../base/byte-reader.ts'
+import { ByteWriter } from '../../base/byte-writer.ts'
+
+export const FrameType = { hello: 1, raft: 2, notice: 3, request: 4, response: 5 } as const
+export type FrameType = (typeof FrameType)[keyof typeof FrameType]
+
+/** Room for the largest value, its key and the entry around it. */
+export const FRAME_BYTES_MAX = 96 * 1024 * 1024
+const HEADER_BYTES = 8
+const TYPE_BYTES = 1
+
+export class FrameError extends Error {
+  override readonly name = 'FrameError'
+}
+
+/** Reserves the header in `writer`; `endFrame` fills it in. Several frames may share one writer. */
+export function beginFrame(writer: ByteWriter, type: FrameType): number {
+  const at = writer.length
+  writer.u32(0)
+  writer.u32(0)
+  writer.u8(type)
+  return at
+}
+
+export function endFrame(writer: ByteWriter, at: number): void {
+  writer.patchU32(at, writer.length - at - 4)
+  writer.patchU32(at + 4, crc32(writer.view(at + HEADER_BYTES)))
+}
+
+export function makeFrame(type: FrameType, write: (writer: ByteWriter) => void): Buffer {
+  const writer = new ByteWriter()
+  const at = beginFrame(writer, type)
+  write(writer)
+  endFrame(writer, at)
+  return writer.takeBytes()
+}
+
+export type Frame = { readonly type: number; readonly body: ByteReader }
+
+/**
+ * Gathers chunks until a frame is whole. A large frame's chunks are joined once, when its last
+ * byte has come, so that the work is linear however the network cut it.
+ */
+export class FrameSplitter {
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #wanted = HEADER_BYTES
+
+  /** Calls `onFrame` for each complete frame; throws FrameError when the stream can't be believed any more. */
+  feed(chunk: Buffer, onFrame: (frame: Frame) => void): void {
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    if (this.#bytes < this.#wanted) return
+    let rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes)
+    for (;;) {
+      const length = frameLength(rest)
+      if (length === null || rest.length < length) {
+        this.#chunks = rest.length === 0 ? [] : [rest]
+        this.#bytes = rest.length
+        this.#wanted = length ?? HEADER_BYTES
+        return
+      }
+      const frame = checkFrame(rest.subarray(0, length))
+      rest = rest.subarray(length)
+      onFrame(frame)
+    }
+  }
+}
+
+/** Bytes of the frame that begins here, header included; null when the header is not complete. */
+function frameLength(bytes: Buffer): number | null {
+  if (bytes.length < HEADER_BYTES) return null
+  const length = bytes.readUInt32LE(0)
+  if (length < 4 + TYPE_BYTES || length > FRAME_BYTES_MAX) throw new FrameError(`frame of ${length} bytes`)
+  return 4 + length
+}
+
+function checkFrame(bytes: Buffer): Frame {
+  const expected = bytes.readUInt32LE(4)
+  const checked = bytes.subarray(HEADER_BYTES)
+  const actual = crc32(checked)
+  if (actual !== expected) throw new FrameError(`frame checksum is ${actual}, its header says ${expected}`)
+  return { type: checked[0] as number, body: new ByteReader(checked.subarray(TYPE_BYTES)) }
+}

@@ -1,0 +1,201 @@
+/**
+ * One connection to another node, in either direction: hello first, then frames, with requests
+ * matched to their responses.
+ */
+import assert from 'node:assert/strict'
+import { MalformedBytes } from '../../base/byte-reader.ts'
+import type { ByteReader } from '../../base/byte-reader.ts'
+import type { ByteWriter } from '../../base/byte-writer.ts'
+import { bytesToUtf8, utf8ToBytes } from '../../base/bytes.ts'
+import { isNodeId, makeReplicaId, type NodeId, type ReplicaId } from '../../base/ids.ts'
+import type { Address, Connection } from '../../env/network.ts'
+import { FrameError, FrameSplitter, FrameType, makeFrame } from './frame.ts'
+import type { OnResponse } from './transport.ts'
+
+const PROTOCOL_VERSION = 1
+const STATUS_ANSWERED = 0
+const STATUS_REFUSED = 1
+
+export type Hello = {
+  readonly clusterId: string
+  readonly from: ReplicaId | null
+  readonly nodeId: NodeId
+  readonly address: Address
+}
+
+export type PeerConnectionCallbacks = {
+  readonly onHello: (hello: Hello) => void
+  /** Every frame but hello and response; false: the frame does not belong here, close. */
+  readonly onFrame: (type: number, body: ByteReader) => boolean
+  readonly onClosed: (wasUp: boolean) => void
+  readonly onProblem: (problem: string) => void
+}
+
+export class PeerConnection {
+  readonly #connection: Connection
+  readonly #makeHello: () => Hello
+  readonly #callbacks: PeerConnectionCallbacks
+  readonly #splitter = new FrameSplitter()
+  readonly #requests = new Map<number, OnResponse>()
+  #lastRequestId = 0
+  #hello: Hello | null = null
+  #isClosed = false
+  #neverUp: (() => void) | null = null
+
+  constructor(
+    connection: Connection,
+    direction: 'outgoing' | 'incoming',
+    makeHello: () => Hello,
+    callbacks: PeerConnectionCallbacks,
+  ) {
+    this.#connection = connection
+    this.#makeHello = makeHello
+    this.#callbacks = callbacks
+    connection.handle({
+      onOpen: () => {
+        if (direction === 'outgoing') this.#sendHello()
+      },
+      onData: (chunk) => this.#onData(chunk),
+      onClose: () => this.#onClose(),
+    })
+    if (direction === 'incoming') this.#sendHello()
+  }
+
+  /** The other side's; null until it came. */
+  get hello(): Hello | null {
+    return this.#hello
+  }
+
+  get isUp(): boolean {
+    return this.#hello !== null && !this.#isClosed
+  }
+
+  get bufferedBytes(): number {
+    return this.#connection.bufferedBytes
+  }
+
+  /** Called instead of onHello when the connection closes before it was up. */
+  onNeverUp(run: () => void): void {
+    this.#neverUp = run
+  }
+
+  send(frame: Uint8Array): void {
+    if (!this.#isClosed) this.#connection.write(frame)
+  }
+
+  request(kind: number, write: (writer: ByteWriter) => void, onResponse: OnResponse): void {
+    assert(this.isUp, 'requests go over connections that are up')
+    this.#lastRequestId += 1
+    const id = this.#lastRequestId
+    this.#requests.set(id, onResponse)
+    this.send(
+      makeFrame(FrameType.request, (writer) => {
+        writer.varint(id)
+        writer.u8(kind)
+        write(writer)
+      }),
+    )
+  }
+
+  respond(id: number, write: ((writer: ByteWriter) => void) | null): void {
+    this.send(
+      makeFrame(FrameType.response, (writer) => {
+        writer.varint(id)
+        writer.u8(write === null ? STATUS_REFUSED : STATUS_ANSWERED)
+        if (write !== null) write(writer)
+      }),
+    )
+  }
+
+  close(): void {
+    if (!this.#isClosed) this.#connection.destroy()
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#isClosed) return
+    try {
+      this.#splitter.feed(chunk, (frame) => this.#onFrame(frame.type, frame.body))
+    } catch (error) {
+      if (!(error instanceof FrameError || error instanceof MalformedBytes)) throw error
+      this.#refuse(`closing a peer connection: ${error.message}`)
+    }
+  }
+
+  #onFrame(type: number, body: ByteReader): void {
+    if (this.#isClosed) return
+    if (type === FrameType.hello) {
+      this.#onHelloFrame(body)
+      return
+    }
+    if (this.#hello === null) {
+      this.#refuse('closing a peer connection: it did not begin with a hello')
+      return
+    }
+    if (type === FrameType.response) this.#onResponseFrame(body)
+    else if (!this.#callbacks.onFrame(type, body)) this.#refuse(`closing a peer connection: unexpected frame type ${type}`)
+  }
+
+  #onHelloFrame(body: ByteReader): void {
+    const hello = decodeHello(body)
+    const ours = this.#makeHello()
+    const isForeign = hello.clusterId !== '' && ours.clusterId !== '' && hello.clusterId !== ours.clusterId
+    if (isForeign) {
+      this.#refuse(`closing a peer connection: node ${hello.nodeId} belongs to cluster ${hello.clusterId}, this node to ${ours.clusterId}`)
+      return
+    }
+    this.#hello = hello
+    this.#neverUp = null
+    this.#callbacks.onHello(hello)
+  }
+
+  #onResponseFrame(body: ByteReader): void {
+    const id = body.varint()
+    const status = body.u8()
+    const onResponse = this.#requests.get(id)
+    if (onResponse === undefined) return
+    this.#requests.delete(id)
+    onResponse(status === STATUS_ANSWERED ? body : null)
+  }
+
+  #onClose(): void {
+    this.#isClosed = true
+    const requests = [...this.#requests.values()]
+    this.#requests.clear()
+    for (const onResponse of requests) onResponse(null)
+    this.#neverUp?.()
+    this.#neverUp = null
+    this.#callbacks.onClosed(this.#hello !== null)
+  }
+
+  #refuse(problem: string): void {
+    this.#callbacks.onProblem(problem)
+    this.close()
+  }
+
+  #sendHello(): void {
+    const { clusterId, from, nodeId, address } = this.#makeHello()
+    this.send(
+      makeFrame(FrameType.hello, (writer) => {
+        writer.u8(PROTOCOL_VERSION)
+        writer.byteString(clusterId)
+        writer.varint(from ?? 0)
+        writer.byteString(nodeId)
+        writer.byteString(utf8ToBytes(address.host))
+        writer.u16(address.port)
+      }),
+    )
+  }
+}
+
+function decodeHello(body: ByteReader): Hello {
+  const version = body.u8()
+  if (version !== PROTOCOL_VERSION) throw new MalformedBytes(`peer speaks protocol version ${version}, this node ${PROTOCOL_VERSION}`)
+  const clusterId = body.byteString()
+  const from = body.varint()
+  const nodeId = body.byteString()
+  const host = bytesToUtf8(body.byteString())
+  const port = body.u16()
+  body.expectEnd()
+  if (!isNodeId(nodeId)) throw new MalformedBytes('hello with an invalid node id')
+  return { clusterId, from: from === 0 ? null : makeReplicaId(from), nodeId, address: { host, port } }
+}
