@@ -7,8 +7,8 @@
  * - A `datasync` that failed says nothing about any unsynced byte, and a second `datasync` that
  *   succeeds does not make up for it: the caller must abandon the file.
  *
- * Paths are relative to the data directory, with `/`; they never contain `..`. Every failure is a
- * `DiskFault`. No operation retries.
+ * Paths are relative to the data directory, with `/`, and `''` is that directory itself; they never
+ * contain `..` (EINVAL). Every failure is a `DiskFault`. No operation retries.
  */
 import type { Buffer } from 'node:buffer'
 
@@ -37,7 +37,11 @@ export type OpenOptions = {
   readonly dedicated?: boolean
 }
 
-export type FreeSpace = { readonly freeBytes: number; readonly totalBytes: number; readonly freeInodes: number }
+export type FreeSpace = {
+  readonly freeBytes: number
+  readonly totalBytes: number
+  readonly freeInodes: number
+}
 
 export interface DiskFile {
   readonly path: string
@@ -58,8 +62,21 @@ export interface DiskFile {
 }
 
 export type DiskOperation =
-  | 'open' | 'read' | 'write' | 'datasync' | 'truncate' | 'close' | 'rename' | 'remove'
-  | 'makeDirectory' | 'list' | 'syncDirectory' | 'freeSpace'
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'datasync'
+  | 'size'
+  | 'truncate'
+  | 'close'
+  | 'rename'
+  | 'remove'
+  | 'makeDirectory'
+  | 'removeDirectory'
+  | 'list'
+  | 'exists'
+  | 'syncDirectory'
+  | 'freeSpace'
 
 /** What the operating system answered, unclassified; `base/errors` decides what it means. */
 export class DiskFault extends Error {

@@ -6,6 +6,12 @@
 import type { Buffer } from 'node:buffer'
 import type { ByteString } from '../base/bytes.ts'
 
+/**
+ * A connection whose `bufferedBytes` passed this tells its writer by `onDrain` when it may go on.
+ * Nothing stops a writer here: each protocol decides what it does with a slow reader.
+ */
+export const HIGH_WATER_BYTES = 1024 * 1024
+
 export type Address = { readonly host: string; readonly port: number }
 
 export interface Network {
@@ -23,12 +29,15 @@ export interface Listener {
   close(): Promise<void>
 }
 
-/** Set once with `connection.handle`, before the turn ends in which the connection was made. */
+/**
+ * Set once with `connection.handle`, before the turn ends in which the connection was made. No
+ * handler function is ever called from inside a call of the connection's own methods.
+ */
 export type ConnectionHandler = {
   readonly onOpen?: () => void
   /** The chunk belongs to the handler: it is never reused. */
   readonly onData: (chunk: Buffer) => void
-  /** The bytes waiting to be sent fell below half the connection's high-water mark. */
+  /** `bufferedBytes` had reached `HIGH_WATER_BYTES` and fell below half of it. */
   readonly onDrain?: () => void
   /** Exactly once, after which nothing else is called. `error` is absent after an orderly close. */
   readonly onClose: (error?: NetworkFault) => void
@@ -37,14 +46,21 @@ export type ConnectionHandler = {
 export interface Connection {
   readonly remote: Address
   handle(handler: ConnectionHandler): void
-  /** Queues bytes; everything queued in one turn leaves in one system call. Ignored once closed. */
+  /**
+   * Queues bytes, which must not change afterwards. What is queued while `onData` runs leaves when
+   * it returns, everything else at the end of the turn: one system call each. Ignored once closed
+   * or ended.
+   */
   write(bytes: Uint8Array | ByteString): void
   /** Bytes queued and not yet given to the operating system. */
   readonly bufferedBytes: number
-  /** Stops `onData` until `resume`: back-pressure on the sender. */
+  /**
+   * Stops `onData` until `resume`: back-pressure on the sender. While paused, the other side's
+   * closing may go unnoticed.
+   */
   pause(): void
   resume(): void
-  /** Sends what is queued, then closes. */
+  /** Sends what is queued, then closes; `onData` is not called again. */
   end(): void
   /** Closes now, drops what is queued. `onClose` follows in a later turn. */
   destroy(): void

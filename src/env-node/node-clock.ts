@@ -1,0 +1,54 @@
+/**
+ * The machine's clock.
+ *
+ * Timers keep the process alive: a pending timer is pending work, and whoever stops cancels his.
+ * Node may fire a timer early (it counts from the start of the turn, in whole milliseconds), so
+ * each is checked against the monotonic clock and armed again for what is missing.
+ */
+import assert from 'node:assert/strict'
+import type { Clock, Timer } from '../env/clock.ts'
+import { turnQueue } from './turn-queue.ts'
+
+/** Node fires longer timers at once; about 24.8 days. */
+export const MAX_TIMER_DELAY_MS = 2 ** 31 - 1
+
+export function createNodeClock(): Clock {
+  return {
+    wallMs: Date.now,
+    monotonicMs: () => performance.now(),
+    setTimer: (delayMs, run) => new NodeTimer(delayMs, run),
+    endOfTurn: (run) => turnQueue.endOfTurn(run),
+  }
+}
+
+class NodeTimer implements Timer {
+  readonly #dueMs: number
+  #run: (() => void) | null
+  #timeout: NodeJS.Timeout | null = null
+  readonly #onTimeout = (): void => {
+    const missingMs = this.#dueMs - performance.now()
+    if (missingMs > 0) return this.#arm(missingMs)
+    const run = this.#run
+    this.#run = null
+    this.#timeout = null
+    run?.()
+  }
+
+  constructor(delayMs: number, run: () => void) {
+    assert(delayMs >= 0 && delayMs <= MAX_TIMER_DELAY_MS, `timer delay out of range: ${delayMs} ms`)
+    this.#dueMs = performance.now() + delayMs
+    this.#run = run
+    this.#arm(delayMs)
+  }
+
+  cancel(): void {
+    if (this.#timeout === null) return
+    clearTimeout(this.#timeout)
+    this.#timeout = null
+    this.#run = null
+  }
+
+  #arm(delayMs: number): void {
+    this.#timeout = setTimeout(this.#onTimeout, Math.min(Math.ceil(delayMs), MAX_TIMER_DELAY_MS))
+  }
+}
