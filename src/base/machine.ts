@@ -79,6 +79,8 @@ export type QueryContext = Context & {
 export interface Machine<Command, Reply> {
   /** The newest version this build can run. */
   readonly version: number
+  /** The partition of a record's key: what `Write.partition` says for it. For verifying whole states. */
+  partitionOf(key: ByteString): number
   /** Appends the command in its log form; `decode` reads back an equal command and nothing beyond it. */
   encode(command: Command, writer: ByteWriter): void
   decode(reader: ByteReader): Command

@@ -11,42 +11,59 @@ const HASH_PREFIX = 'H'
 const META_SPACE = 'M'
 const DATA_SPACE = 'D'
 const FORMAT_VERSION = 1
-const EPOCH_MAX = 0xffff_fffe
+const EPOCH_MAX = 0xffff_ffff
 
 export type AppliedRecord = {
   readonly position: LogPosition
   readonly timeMs: number
   readonly machineVersion: number
-  readonly epoch: number
+  readonly epochs: Epochs
   /** In raft's encoding. */
   readonly membership: Uint8Array
 }
 
-/** Builds engine keys for one epoch; a new one is made when the epoch changes. */
+/** Records under other epochs are garbage. */
+export type Epochs = { readonly data: number; readonly meta: number }
+
+/** Builds engine keys for one pair of epochs; a new one is made when an epoch changes. */
 export type EngineKeys = {
-  readonly epoch: number
+  readonly epochs: Epochs
   of(machineKey: ByteString): ByteString
   /** The machine key inside an engine key of this epoch. */
   machineKeyOf(engineKey: ByteString): ByteString
 }
 
-export function makeEngineKeys(epoch: number): EngineKeys {
-  assert(Number.isInteger(epoch) && epoch >= 0 && epoch <= EPOCH_MAX, `not an epoch: ${epoch}`)
-  const dataPrefix = DATA_SPACE + bigEndianU32(epoch)
+export function makeEngineKeys(epochs: Epochs): EngineKeys {
+  const dataPrefix = DATA_SPACE + epochBytes(epochs.data)
+  const metaPrefix = META_SPACE + epochBytes(epochs.meta)
   return {
-    epoch,
-    of: (machineKey) => (isMetaKey(machineKey) ? META_SPACE : dataPrefix) + machineKey,
-    machineKeyOf: (engineKey) => engineKey.slice(engineKey.startsWith(META_SPACE) ? 1 : dataPrefix.length),
+    epochs,
+    of: (machineKey) => (isMetaKey(machineKey) ? metaPrefix : dataPrefix) + machineKey,
+    machineKeyOf: (engineKey) => engineKey.slice(dataPrefix.length),
   }
 }
 
-/** All data records of epochs in [from, to). */
-export function epochRange(from: number, to: number): { readonly from: ByteString; readonly to: ByteString } {
-  return { from: DATA_SPACE + bigEndianU32(from), to: DATA_SPACE + bigEndianU32(to) }
+export type EngineKeyRange = { readonly from: ByteString; readonly to: ByteString }
+
+/** Data records of epochs in [from, to). */
+export function dataEpochs(from: number, to: number): EngineKeyRange {
+  return { from: DATA_SPACE + epochBytes(from), to: DATA_SPACE + epochBytes(to) }
 }
 
-/** All bookkeeping records. */
-export const META_RANGE = { from: META_SPACE, to: String.fromCharCode(META_SPACE.charCodeAt(0) + 1) } as const
+/** Bookkeeping records of epochs in [from, to). */
+export function metaEpochs(from: number, to: number): EngineKeyRange {
+  return { from: META_SPACE + epochBytes(from), to: META_SPACE + epochBytes(to) }
+}
+
+/** Everything that is not of these epochs. */
+export function garbageRanges(epochs: Epochs): readonly EngineKeyRange[] {
+  return [
+    dataEpochs(0, epochs.data),
+    dataEpochs(epochs.data + 1, EPOCH_MAX),
+    metaEpochs(0, epochs.meta),
+    metaEpochs(epochs.meta + 1, EPOCH_MAX),
+  ]
+}
 
 export function hashChunkKey(chunk: number): ByteString {
   return HASH_PREFIX + String.fromCharCode(chunk >>> 8, chunk & 0xff)
@@ -59,7 +76,8 @@ export function encodeApplied(record: AppliedRecord): ByteString {
   writer.u64(record.position.term)
   writer.u64(record.timeMs)
   writer.varint(record.machineVersion)
-  writer.u32(record.epoch)
+  writer.u32(record.epochs.data)
+  writer.u32(record.epochs.meta)
   writer.bytes(record.membership)
   return bufferToBytes(writer.takeBytes())
 }
@@ -72,12 +90,13 @@ export function decodeApplied(value: ByteString): AppliedRecord {
   const term = makeTerm(reader.u64())
   const timeMs = reader.u64()
   const machineVersion = reader.varint()
-  const epoch = reader.u32()
+  const epochs = { data: reader.u32(), meta: reader.u32() }
   const membership = Uint8Array.from(reader.bytes())
   reader.expectEnd()
-  return { position: { index, term }, timeMs, machineVersion, epoch, membership }
+  return { position: { index, term }, timeMs, machineVersion, epochs, membership }
 }
 
-function bigEndianU32(value: number): ByteString {
-  return String.fromCharCode((value >>> 24) & 0xff, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+function epochBytes(epoch: number): ByteString {
+  assert(Number.isInteger(epoch) && epoch >= 0 && epoch <= EPOCH_MAX, `not an epoch: ${epoch}`)
+  return String.fromCharCode((epoch >>> 24) & 0xff, (epoch >>> 16) & 0xff, (epoch >>> 8) & 0xff, epoch & 0xff)
 }

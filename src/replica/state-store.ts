@@ -20,7 +20,7 @@ import type { KeyRange, KeyValue, Write } from '../base/machine.ts'
 import { META_PARTITION } from '../base/machine.ts'
 import type { Engine, EngineOperation, EngineSnapshot } from '../env/engine.ts'
 import {
-  APPLIED_KEY, type AppliedRecord, type EngineKeys, encodeApplied, epochRange, hashChunkKey, makeEngineKeys,
+  APPLIED_KEY, type AppliedRecord, dataEpochs, type EngineKeys, encodeApplied, garbageRanges, hashChunkKey, makeEngineKeys,
 } from './engine-records.ts'
 import { type Layer, Overlay } from './overlay.ts'
 import { ValueCache } from './value-cache.ts'
@@ -39,7 +39,7 @@ export type Fetched = {
   readonly values: ReadonlyMap<ByteString, ByteString | null>
   readonly ranges: readonly FetchedRange[]
   readonly flushCount: number
-  readonly epoch: number
+  readonly keys: EngineKeys
 }
 type FetchedRange = { readonly range: KeyRange; readonly records: readonly KeyValue[]; readonly exhausted: boolean }
 
@@ -55,7 +55,7 @@ export class StateStore {
   readonly #limits: StateStoreLimits
   readonly #overlay = new Overlay()
   readonly #cache: ValueCache
-  readonly #hash: StateHash
+  #hash: StateHash
   readonly #onFlushed: () => void
   readonly #onFailure: (error: unknown) => void
   #keys: EngineKeys
@@ -63,7 +63,9 @@ export class StateStore {
   /** What the newest batch in the engine covers. */
   #flushed: FlushPoint
   #flushCount = 0
-  #clearedFromEpoch: number | null = null
+  #nextEpoch: number
+  /** Data epochs whose records the next batch removes. */
+  #clearedEpochs: number[] = []
   #failure: unknown = null
   #idle: (() => void)[] = []
 
@@ -79,7 +81,8 @@ export class StateStore {
     this.#hash = found.hash
     this.#applied = found.applied
     this.#flushed = { position: found.applied.position, membership: found.applied.membership }
-    this.#keys = makeEngineKeys(found.applied.epoch)
+    this.#keys = makeEngineKeys(found.applied.epochs)
+    this.#nextEpoch = Math.max(found.applied.epochs.data, found.applied.epochs.meta) + 1
     this.#onFlushed = callbacks.onFlushed
     this.#onFailure = callbacks.onFailure
   }
@@ -126,7 +129,7 @@ export class StateStore {
   }
 
   isCurrent(fetched: Fetched): boolean {
-    return fetched.flushCount === this.#flushCount && fetched.epoch === this.#keys.epoch
+    return fetched.flushCount === this.#flushCount && fetched.keys === this.#keys
   }
 
   /** Reads from the engine until no flush came between. What it returns is current when it resolves. */
@@ -171,7 +174,7 @@ export class StateStore {
   finishEntry(position: LogPosition, timeMs: number, machineVersion: number, membership: Uint8Array): void {
     assert(position.index === this.#applied.position.index + 1, 'entries are applied one by one')
     assert(timeMs >= this.#applied.timeMs, 'logical time never runs backwards')
-    this.#applied = { position, timeMs, machineVersion, epoch: this.#keys.epoch, membership }
+    this.#applied = { position, timeMs, machineVersion, epochs: this.#keys.epochs, membership }
     const isDue =
       this.#overlay.activeRecords >= this.#limits.flushRecords || this.#overlay.activeBytes >= this.#limits.flushBytes
     if (isDue) this.flush()
@@ -186,7 +189,7 @@ export class StateStore {
     const layer = this.#overlay.beginFlush()
     const operations = this.#operationsFor(layer, applied, keys)
     this.#engine.write(operations).then(
-      () => this.#endFlush(layer, applied, keys.epoch),
+      () => this.#endFlush(layer, applied, keys),
       (error) => this.#fail(error),
     )
   }
@@ -216,6 +219,40 @@ export class StateStore {
     return { view: await this.#engine.snapshot(), keys: this.#keys }
   }
 
+  /** For records that are not part of the state yet: see `install`. */
+  allocateEpoch(): number {
+    this.#nextEpoch += 1
+    return this.#nextEpoch - 1
+  }
+
+  /** Writes received records under an epoch that nothing reads yet. */
+  async stage(epoch: number, records: readonly KeyValue[]): Promise<void> {
+    const keys = makeEngineKeys({ data: epoch, meta: epoch })
+    await this.#engine.write(records.map(({ key, value }) => ({ kind: 'put', key: keys.of(key), value })))
+  }
+
+  /** Makes what was staged under `applied.epochs` the state: one batch, durable when it returns. */
+  async install(applied: AppliedRecord, hash: StateHash): Promise<void> {
+    assert(applied.position.index > this.#applied.position.index, 'a snapshot never takes the state back')
+    await this.stop()
+    if (this.#failure !== null) throw this.#failure
+    const operations: EngineOperation[] = garbageRanges(applied.epochs).map((range) => ({ kind: 'deleteRange', ...range }))
+    for (const chunk of hash.allChunks()) {
+      operations.push({ kind: 'put', key: hashChunkKey(chunk), value: hash.encodeChunk(chunk) })
+    }
+    operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
+    await this.#engine.write(operations)
+    await this.#engine.persist()
+    this.#overlay.reset()
+    this.#cache.clear()
+    this.#hash = hash
+    this.#applied = applied
+    this.#keys = makeEngineKeys(applied.epochs)
+    this.#clearedEpochs = []
+    this.#flushed = { position: applied.position, membership: applied.membership }
+    this.#flushCount += 1
+  }
+
   /** Waits for the flush under way. The engine is the caller's to close. */
   async stop(): Promise<void> {
     while (this.#overlay.isFlushing && this.#failure === null) {
@@ -238,7 +275,7 @@ export class StateStore {
     const found = await read
     const values = new Map<ByteString, ByteString | null>()
     keys.forEach((key, at) => values.set(key, found[at] ?? null))
-    return { values, ranges: await Promise.all(readRanges), flushCount, epoch: engineKeys.epoch }
+    return { values, ranges: await Promise.all(readRanges), flushCount, keys: engineKeys }
   }
 
   async #fetchRange(range: KeyRange, engineKeys: EngineKeys): Promise<FetchedRange> {
@@ -249,8 +286,8 @@ export class StateStore {
   }
 
   #clearData(): void {
-    this.#clearedFromEpoch ??= this.#keys.epoch
-    this.#keys = makeEngineKeys(this.#keys.epoch + 1)
+    this.#clearedEpochs.push(this.#keys.epochs.data)
+    this.#keys = makeEngineKeys({ data: this.allocateEpoch(), meta: this.#keys.epochs.meta })
     this.#overlay.clearData()
     this.#cache.clear()
     this.#hash.clearPartitions(0, META_PARTITION)
@@ -258,10 +295,8 @@ export class StateStore {
 
   #operationsFor(layer: Layer, applied: AppliedRecord, keys: EngineKeys): EngineOperation[] {
     const operations: EngineOperation[] = []
-    if (this.#clearedFromEpoch !== null) {
-      operations.push({ kind: 'deleteRange', ...epochRange(this.#clearedFromEpoch, keys.epoch) })
-      this.#clearedFromEpoch = null
-    }
+    for (const epoch of this.#clearedEpochs) operations.push({ kind: 'deleteRange', ...dataEpochs(epoch, epoch + 1) })
+    this.#clearedEpochs = []
     for (const records of [layer.meta, layer.data]) {
       for (const [key, value] of records) {
         const engineKey = keys.of(key)
@@ -275,9 +310,9 @@ export class StateStore {
     return operations
   }
 
-  #endFlush(layer: Layer, applied: AppliedRecord, epoch: number): void {
+  #endFlush(layer: Layer, applied: AppliedRecord, keys: EngineKeys): void {
     for (const [key, value] of layer.meta) this.#cache.set(key, value)
-    if (epoch === this.#keys.epoch) for (const [key, value] of layer.data) this.#cache.set(key, value)
+    if (keys === this.#keys) for (const [key, value] of layer.data) this.#cache.set(key, value)
     this.#overlay.endFlush()
     this.#flushCount += 1
     this.#flushed = { position: applied.position, membership: applied.membership }
