@@ -29,11 +29,13 @@ export class ByteWriter {
   }
 
   u16(value: number): void {
-    this.#buffer.writeUInt16LE(value, this.#reserve(2))
+    const at = this.#reserve(2)
+    this.#buffer.writeUInt16LE(value, at)
   }
 
   u32(value: number): void {
-    this.#buffer.writeUInt32LE(value, this.#reserve(4))
+    const at = this.#reserve(4)
+    this.#buffer.writeUInt32LE(value, at)
   }
 
   /** A non-negative safe integer in 8 bytes. */
@@ -45,7 +47,8 @@ export class ByteWriter {
   }
 
   f64(value: number): void {
-    this.#buffer.writeDoubleLE(value, this.#reserve(8))
+    const at = this.#reserve(8)
+    this.#buffer.writeDoubleLE(value, at)
   }
 
   /** A non-negative safe integer in 1–8 bytes: seven bits a byte, low bits first (LEB128). */
@@ -74,7 +77,8 @@ export class ByteWriter {
 
   /** The bytes alone. */
   raw(value: Uint8Array): void {
-    this.#buffer.set(value, this.#reserve(value.length))
+    const at = this.#reserve(value.length)
+    this.#buffer.set(value, at)
   }
 
   /** Overwrites four bytes written before, for a length or checksum known only afterwards. */
@@ -95,6 +99,7 @@ export class ByteWriter {
     return taken
   }
 
+  /** May replace the buffer: call it before `this.#buffer` is read. */
   #reserve(bytes: number): number {
     const at = this.#length
     const needed = at + bytes
