@@ -5,8 +5,22 @@
  */
 
 export type CommandFlag =
-  | 'write' | 'readonly' | 'denyoom' | 'admin' | 'pubsub' | 'noscript' | 'blocking' | 'loading'
-  | 'stale' | 'skip_monitor' | 'asking' | 'fast' | 'no_auth' | 'no_multi' | 'movablekeys' | 'allow_busy'
+  | 'write'
+  | 'readonly'
+  | 'denyoom'
+  | 'admin'
+  | 'pubsub'
+  | 'noscript'
+  | 'blocking'
+  | 'loading'
+  | 'stale'
+  | 'skip_monitor'
+  | 'asking'
+  | 'fast'
+  | 'no_auth'
+  | 'no_multi'
+  | 'movablekeys'
+  | 'allow_busy'
 
 /** Positions as in COMMAND INFO: first key, last key (negative: from the end), step. */
 export type KeyPositions = { readonly first: number; readonly last: number; readonly step: number }

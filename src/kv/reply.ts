@@ -35,7 +35,11 @@ export type DoubleReply = { readonly kind: 'double'; readonly text: string }
 /** RESP3 boolean; 1 or 0 in RESP2. */
 export type BooleanReply = { readonly kind: 'boolean'; readonly value: boolean }
 /** RESP3 verbatim string; a bulk string in RESP2. */
-export type VerbatimReply = { readonly kind: 'verbatim'; readonly format: 'txt' | 'mkd'; readonly text: ByteString }
+export type VerbatimReply = {
+  readonly kind: 'verbatim'
+  readonly format: 'txt' | 'mkd'
+  readonly text: ByteString
+}
 /** `*-1` in RESP2, `_` in RESP3 (an aborted EXEC, a timed-out blocking pop). */
 export type NilArrayReply = { readonly kind: 'nilArray' }
 

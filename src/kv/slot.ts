@@ -5,7 +5,7 @@
  * record key on disk and of SCAN's cursors.
  */
 import type { ByteString } from '../base/bytes.ts'
-import { type Slot, SLOT_COUNT } from '../base/ids.ts'
+import { SLOT_COUNT, type Slot } from '../base/ids.ts'
 
 const OPENING_BRACE = 0x7b
 

@@ -13,6 +13,7 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import type { Context, KeyRange, KeyValue, MachineView, Need, Write } from '../base/machine.ts'
 import { META_PARTITION } from '../base/machine.ts'
+import { hashHeader, NO_EXPIRY, recordExpireMs, recordType, ValueType } from './record.ts'
 import {
   expiryIndexKey,
   garbageKey,
@@ -22,7 +23,6 @@ import {
   u64Bytes,
   VERSION_COUNTER_KEY,
 } from './record-keys.ts'
-import { hashHeader, NO_EXPIRY, recordExpireMs, recordType, ValueType } from './record.ts'
 import { hashKey, slotOf } from './slot.ts'
 
 /** A key as the running command sees it; one object per key and execution. */
@@ -126,10 +126,16 @@ export class KvTransaction {
 
   /** Removes what is stored, expired or not. */
   removeRecord(entry: KeyEntry): void {
+    if (entry.stored === null) return
+    this.#abandonMembers(entry.slot, entry.stored, null)
+    this.removeEmptied(entry)
+  }
+
+  /** Removes a key whose members are gone already. */
+  removeEmptied(entry: KeyEntry): void {
     const before = entry.stored
-    if (before === null) return
+    assert(before !== null)
     this.#keyCountChange--
-    this.#abandonMembers(entry.slot, before, null)
     this.#moveExpiry(entry, recordExpireMs(before), NO_EXPIRY)
     this.write(entry.slot, entry.recordKey, null)
     entry.stored = null

@@ -1,0 +1,98 @@
+/**
+ * Every command of the key machine by name, in lower case. What a command is, how it is routed and
+ * documented, and how it runs are one row: a command that isn't here doesn't exist.
+ */
+import type { KvCommandSpec } from './command-spec.ts'
+import { appendCommand } from './commands/append.ts'
+import { dbsizeCommand } from './commands/dbsize.ts'
+import { decrCommand } from './commands/decr.ts'
+import { decrbyCommand } from './commands/decrby.ts'
+import { delCommand } from './commands/del.ts'
+import { existsCommand } from './commands/exists.ts'
+import { expireCommand } from './commands/expire.ts'
+import { expireatCommand } from './commands/expireat.ts'
+import { expiretimeCommand } from './commands/expiretime.ts'
+import { flushallCommand } from './commands/flushall.ts'
+import { flushdbCommand } from './commands/flushdb.ts'
+import { getCommand } from './commands/get.ts'
+import { getdelCommand } from './commands/getdel.ts'
+import { getexCommand } from './commands/getex.ts'
+import { hdelCommand } from './commands/hdel.ts'
+import { hexistsCommand } from './commands/hexists.ts'
+import { hgetCommand } from './commands/hget.ts'
+import { hgetallCommand } from './commands/hgetall.ts'
+import { hincrbyCommand } from './commands/hincrby.ts'
+import { hkeysCommand } from './commands/hkeys.ts'
+import { hlenCommand } from './commands/hlen.ts'
+import { hmgetCommand } from './commands/hmget.ts'
+import { hmsetCommand } from './commands/hmset.ts'
+import { holdfastScanCommand } from './commands/holdfast-scan.ts'
+import { hsetCommand } from './commands/hset.ts'
+import { hvalsCommand } from './commands/hvals.ts'
+import { incrCommand } from './commands/incr.ts'
+import { incrbyCommand } from './commands/incrby.ts'
+import { incrbyfloatCommand } from './commands/incrbyfloat.ts'
+import { keysCommand } from './commands/keys.ts'
+import { mgetCommand } from './commands/mget.ts'
+import { msetCommand } from './commands/mset.ts'
+import { persistCommand } from './commands/persist.ts'
+import { pexpireCommand } from './commands/pexpire.ts'
+import { pexpireatCommand } from './commands/pexpireat.ts'
+import { pexpiretimeCommand } from './commands/pexpiretime.ts'
+import { pttlCommand } from './commands/pttl.ts'
+import { scanCommand } from './commands/scan.ts'
+import { setCommand } from './commands/set.ts'
+import { strlenCommand } from './commands/strlen.ts'
+import { ttlCommand } from './commands/ttl.ts'
+import { typeCommand } from './commands/type.ts'
+import { unlinkCommand } from './commands/unlink.ts'
+
+const SPECS: readonly KvCommandSpec[] = [
+  appendCommand,
+  dbsizeCommand,
+  decrCommand,
+  decrbyCommand,
+  delCommand,
+  existsCommand,
+  expireCommand,
+  expireatCommand,
+  expiretimeCommand,
+  flushallCommand,
+  flushdbCommand,
+  getCommand,
+  getdelCommand,
+  getexCommand,
+  hdelCommand,
+  hexistsCommand,
+  hgetCommand,
+  hgetallCommand,
+  hincrbyCommand,
+  hkeysCommand,
+  hlenCommand,
+  hmgetCommand,
+  hmsetCommand,
+  holdfastScanCommand,
+  hsetCommand,
+  hvalsCommand,
+  incrCommand,
+  incrbyCommand,
+  incrbyfloatCommand,
+  keysCommand,
+  mgetCommand,
+  msetCommand,
+  persistCommand,
+  pexpireCommand,
+  pexpireatCommand,
+  pexpiretimeCommand,
+  pttlCommand,
+  scanCommand,
+  setCommand,
+  strlenCommand,
+  ttlCommand,
+  typeCommand,
+  unlinkCommand,
+]
+
+export const kvCommands: ReadonlyMap<string, KvCommandSpec> = new Map(
+  SPECS.map((spec) => [spec.info.name, spec]),
+)

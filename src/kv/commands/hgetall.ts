@@ -1,0 +1,26 @@
+/** HGETALL key */
+
+import type { ByteString } from '../../base/bytes.ts'
+import type { KvCommandSpec } from '../command-spec.ts'
+import { readMembers } from '../hashes.ts'
+
+export const hgetallCommand: KvCommandSpec = {
+  info: {
+    name: 'hgetall',
+    arity: 2,
+    flags: ['readonly'],
+    keys: { first: 1, last: 1, step: 1 },
+    categories: ['@hash'],
+    docs: {
+      summary: 'Answers all fields and their values.',
+      since: '2.0.0',
+      group: 'hash',
+      complexity: 'O(N) in the size of the hash',
+    },
+  },
+  execute(transaction, args) {
+    const members = readMembers(transaction, args[1] as ByteString)
+    if (members === undefined || 'kind' in members) return members
+    return { kind: 'map', entries: members }
+  },
+}

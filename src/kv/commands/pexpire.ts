@@ -1,0 +1,22 @@
+/** PEXPIRE key milliseconds [NX | XX | GT | LT] */
+import type { KvCommandSpec } from '../command-spec.ts'
+import { setKeyExpiry } from '../expire.ts'
+
+export const pexpireCommand: KvCommandSpec = {
+  info: {
+    name: 'pexpire',
+    arity: -3,
+    flags: ['write', 'fast'],
+    keys: { first: 1, last: 1, step: 1 },
+    categories: ['@keyspace'],
+    docs: {
+      summary: 'Lets a key expire after so many milliseconds.',
+      since: '2.6.0',
+      group: 'generic',
+      complexity: 'O(1)',
+    },
+  },
+  execute(transaction, args) {
+    return setKeyExpiry(transaction, args, { isSeconds: false, isAbsolute: false })
+  },
+}

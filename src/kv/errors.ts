@@ -1,0 +1,23 @@
+/** Error replies in Redis' words: clients and their libraries compare these texts. */
+import { type ErrorReply, error } from './reply.ts'
+
+export const WRONG_TYPE = error('WRONGTYPE Operation against a key holding the wrong kind of value')
+export const SYNTAX_ERROR = error('ERR syntax error')
+export const NOT_AN_INTEGER = error('ERR value is not an integer or out of range')
+export const NOT_A_FLOAT = error('ERR value is not a valid float')
+export const HASH_VALUE_NOT_AN_INTEGER = error('ERR hash value is not an integer')
+export const INCREMENT_OVERFLOW = error('ERR increment or decrement would overflow')
+export const DECREMENT_OVERFLOW = error('ERR decrement would overflow')
+export const NAN_OR_INFINITY = error('ERR increment would produce NaN or Infinity')
+export const STRING_TOO_LONG = error('ERR string exceeds maximum allowed size (proto-max-bulk-len)')
+export const INVALID_CURSOR = error('ERR invalid cursor')
+export const EXPIRE_NX_CONFLICT = error('ERR NX and XX, GT or LT options at the same time are not compatible')
+export const EXPIRE_GT_LT_CONFLICT = error('ERR GT and LT options at the same time are not compatible')
+
+export function wrongArity(name: string): ErrorReply {
+  return error(`ERR wrong number of arguments for '${name}' command`)
+}
+
+export function invalidExpireTime(name: string): ErrorReply {
+  return error(`ERR invalid expire time in '${name}' command`)
+}

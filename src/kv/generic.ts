@@ -1,0 +1,41 @@
+/** What several commands on keys of any type share. */
+import type { ByteString } from '../base/bytes.ts'
+import { unreachable } from '../base/unreachable.ts'
+import { SYNTAX_ERROR } from './errors.ts'
+import { recordType, ValueType } from './record.ts'
+import { OK, type Reply } from './reply.ts'
+import type { KvTransaction } from './transaction.ts'
+
+/** The name TYPE answers. */
+export function typeName(record: ByteString): string {
+  const type = recordType(record)
+  switch (type) {
+    case ValueType.string:
+      return 'string'
+    case ValueType.hash:
+      return 'hash'
+    default:
+      return unreachable(type)
+  }
+}
+
+/** DEL and UNLINK. */
+export function deleteKeys(transaction: KvTransaction, args: readonly ByteString[]): Reply | undefined {
+  const entries = transaction.openAll(args.slice(1))
+  if (entries === undefined) return undefined
+  let count = 0
+  for (const entry of entries) {
+    if (entry.live !== null) count++
+    transaction.removeRecord(entry)
+  }
+  return count
+}
+
+/** FLUSHALL and FLUSHDB. Always at once, so ASYNC and SYNC mean the same. */
+export function flush(transaction: KvTransaction, args: readonly ByteString[]): Reply {
+  const option = args[1]?.toLowerCase()
+  const isValid = args.length === 1 || (args.length === 2 && (option === 'async' || option === 'sync'))
+  if (!isValid) return SYNTAX_ERROR
+  transaction.clearData()
+  return OK
+}

@@ -1,0 +1,175 @@
+/**
+ * What the hash commands share. A hash is a header in its key record (version, count) and one
+ * record per field under (slot, version): the header is read first, then the fields it leads to.
+ */
+import assert from 'node:assert/strict'
+import type { ByteString } from '../base/bytes.ts'
+import {
+  HASH_VALUE_NOT_AN_INTEGER,
+  INCREMENT_OVERFLOW,
+  NOT_AN_INTEGER,
+  STRING_TOO_LONG,
+  WRONG_TYPE,
+  wrongArity,
+} from './errors.ts'
+import { addIntegers, parseInteger } from './integers.ts'
+import {
+  type HashHeader,
+  hashHeader,
+  makeHashRecord,
+  makeMember,
+  memberValue,
+  NO_EXPIRY,
+  recordExpireMs,
+  recordType,
+  ValueType,
+} from './record.ts'
+import { MEMBER_PREFIX_BYTES, memberPrefix, memberRange } from './record-keys.ts'
+import { type ErrorReply, error, type Reply } from './reply.ts'
+import { readAll } from './scan.ts'
+import { isTooLong } from './strings.ts'
+import type { KeyEntry, KvTransaction } from './transaction.ts'
+
+const TOO_MANY_FIELDS = error('ERR too many fields for one reply')
+
+type OpenHash = {
+  readonly entry: KeyEntry
+  /** Null when the key doesn't exist. */
+  readonly header: HashHeader | null
+}
+
+export function openHash(transaction: KvTransaction, key: ByteString): OpenHash | ErrorReply | undefined {
+  const entry = transaction.open(key)
+  if (entry === undefined) return undefined
+  if (entry.live === null) return { entry, header: null }
+  if (recordType(entry.live) !== ValueType.hash) return WRONG_TYPE
+  return { entry, header: hashHeader(entry.live) }
+}
+
+/** The values in the order of `fields`; null for one that is absent. */
+export function readFields(
+  transaction: KvTransaction,
+  key: ByteString,
+  fields: readonly ByteString[],
+): readonly (ByteString | null)[] | ErrorReply | undefined {
+  const hash = openHash(transaction, key)
+  if (hash === undefined || 'kind' in hash) return hash
+  if (hash.header === null) return fields.map(() => null)
+  const members = readMemberRecords(transaction, memberPrefix(hash.entry.slot, hash.header.version), fields)
+  return members?.map((member) => (member === null ? null : memberValue(member)))
+}
+
+/** All fields with their values, in the order of the fields' bytes. */
+export function readMembers(
+  transaction: KvTransaction,
+  key: ByteString,
+): readonly (readonly [ByteString, ByteString])[] | ErrorReply | undefined {
+  const hash = openHash(transaction, key)
+  if (hash === undefined || 'kind' in hash) return hash
+  if (hash.header === null) return []
+  const { version, count } = hash.header
+  const records = readAll(transaction, memberRange(hash.entry.slot, version, 1), count)
+  if (records === undefined) return undefined
+  if (records === null) return TOO_MANY_FIELDS
+  assert(records.length === count, `hash of ${count} fields has ${records.length}`)
+  return records.map((record) => [record.key.slice(MEMBER_PREFIX_BYTES), memberValue(record.value)] as const)
+}
+
+/** HSET and HMSET: answers how many fields are new. */
+export function setFields(
+  transaction: KvTransaction,
+  args: readonly ByteString[],
+): number | ErrorReply | undefined {
+  if (args.length % 2 === 1) return wrongArity(args[0] as ByteString)
+  const values = new Map<ByteString, ByteString>()
+  for (let index = 2; index < args.length; index += 2) {
+    const value = args[index + 1] as ByteString
+    if (isTooLong(transaction, value.length)) return STRING_TOO_LONG
+    values.set(args[index] as ByteString, value)
+  }
+  return putFields(transaction, args[1] as ByteString, values)
+}
+
+/** HINCRBY key field increment */
+export function incrementField(transaction: KvTransaction, args: readonly ByteString[]): Reply | undefined {
+  const increment = parseInteger(args[3] as ByteString)
+  if (increment === null) return NOT_AN_INTEGER
+  const field = args[2] as ByteString
+  const fields = readFields(transaction, args[1] as ByteString, [field])
+  if (fields === undefined || 'kind' in fields) return fields
+  const before = fields[0] ?? null
+  const number = before === null ? 0 : parseInteger(before)
+  if (number === null) return HASH_VALUE_NOT_AN_INTEGER
+  const sum = addIntegers(number, increment)
+  if (sum === null) return INCREMENT_OVERFLOW
+  const added = putFields(transaction, args[1] as ByteString, new Map([[field, String(sum)]]))
+  return typeof added === 'number' ? sum : added
+}
+
+/** HDEL: answers how many fields there were. A hash without fields vanishes. */
+export function deleteFields(transaction: KvTransaction, args: readonly ByteString[]): Reply | undefined {
+  const hash = openHash(transaction, args[1] as ByteString)
+  if (hash === undefined || 'kind' in hash) return hash
+  if (hash.header === null) return 0
+  const { entry, header } = hash
+  const fields = [...new Set(args.slice(2))]
+  const prefix = memberPrefix(entry.slot, header.version)
+  const members = readMemberRecords(transaction, prefix, fields)
+  if (members === undefined) return undefined
+  let removed = 0
+  fields.forEach((field, index) => {
+    if (members[index] === null) return
+    transaction.write(entry.slot, prefix + field, null)
+    removed++
+  })
+  if (removed > 0) putCount(transaction, entry, header, header.count - removed)
+  return removed
+}
+
+function putFields(
+  transaction: KvTransaction,
+  key: ByteString,
+  values: ReadonlyMap<ByteString, ByteString>,
+): number | ErrorReply | undefined {
+  const hash = openHash(transaction, key)
+  if (hash === undefined || 'kind' in hash) return hash
+  const { entry } = hash
+  const version = hash.header?.version ?? transaction.newVersion()
+  if (version === undefined) return undefined
+  const prefix = memberPrefix(entry.slot, version)
+  let added = values.size
+  if (hash.header !== null) {
+    const members = readMemberRecords(transaction, prefix, [...values.keys()])
+    if (members === undefined) return undefined
+    added = 0
+    for (const member of members) if (member === null) added++
+  }
+  for (const [field, value] of values) transaction.write(entry.slot, prefix + field, makeMember(value))
+  const before = hash.header?.count ?? 0
+  if (added > 0) putCount(transaction, entry, { version, count: before }, before + added)
+  return added
+}
+
+function putCount(transaction: KvTransaction, entry: KeyEntry, header: HashHeader, count: number): void {
+  assert(count >= 0 && header.count !== count)
+  if (count === 0) {
+    transaction.removeEmptied(entry)
+    return
+  }
+  const expireMs = entry.live === null ? NO_EXPIRY : recordExpireMs(entry.live)
+  transaction.putRecord(entry, makeHashRecord({ version: header.version, count }, expireMs))
+}
+
+/** In the order of `fields`; all that are missing from memory are asked for at once. */
+function readMemberRecords(
+  transaction: KvTransaction,
+  prefix: ByteString,
+  fields: readonly ByteString[],
+): readonly (ByteString | null)[] | undefined {
+  const members: (ByteString | null)[] = []
+  for (const field of fields) {
+    const member = transaction.get(prefix + field)
+    if (member !== undefined) members.push(member)
+  }
+  return members.length === fields.length ? members : undefined
+}

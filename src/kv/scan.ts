@@ -1,0 +1,164 @@
+/**
+ * SCAN and KEYS: walks over the key records in the order (slot, hash, key).
+ *
+ * A cursor is the position of the next call, nothing is remembered between calls
+ * (docs/formats/keyspace.md, "SCAN's cursor").
+ */
+import assert from 'node:assert/strict'
+import type { ByteString } from '../base/bytes.ts'
+import type { KeyRange, KeyValue } from '../base/machine.ts'
+import { INVALID_CURSOR, NOT_AN_INTEGER, SYNTAX_ERROR } from './errors.ts'
+import { typeName } from './generic.ts'
+import { matchesEverything, matchesGlob } from './glob.ts'
+import { parseInteger } from './integers.ts'
+import { keyOfKeyRecord, keyRecordRange, positionOfKeyRecord, SCAN_POSITION_END } from './record-keys.ts'
+import { type ErrorReply, error, type Reply } from './reply.ts'
+import type { KvTransaction } from './transaction.ts'
+
+const COUNT_DEFAULT = 10
+/** COUNT is a hint; more than this is not read at once. */
+const COUNT_MAX = 100_000
+/** Records of one range read. */
+const PAGE_RECORDS_MAX = 1_000_000
+/** Pages of one command: below the rounds the host allows. */
+const PAGES_MAX = 48
+/** A cursor of Redis is 64 bits, so a longer text is none. */
+const CURSOR_DIGITS_MAX = 20
+const CURSOR_MAX = 0xffff_ffff_ffff_ffffn
+
+const TOO_MANY_KEYS = error('ERR too many keys for one reply, use SCAN')
+
+type ScanOptions = {
+  readonly count: number
+  readonly pattern: ByteString | null
+  readonly type: string | null
+}
+
+/** `args[1]` is the cursor; options begin at `optionsAt`; keys at or beyond `end` belong to somebody else. */
+export function scanKeys(
+  transaction: KvTransaction,
+  args: readonly ByteString[],
+  optionsAt: number,
+  end: number,
+): Reply | undefined {
+  assert(end > 0 && end <= SCAN_POSITION_END)
+  const cursor = parseCursor(args[1] as ByteString)
+  if (cursor === null) return INVALID_CURSOR
+  const options = parseOptions(args, optionsAt)
+  if ('kind' in options) return options
+  const after = end === SCAN_POSITION_END ? 0 : end
+  if (cursor >= end) return [String(after), []]
+  const page = readPositions(transaction, cursor, end, options.count)
+  if (page === undefined) return undefined
+  const keys = page.records.filter((record) => isWanted(transaction, record, options)).map(keyOf)
+  return [String(page.next ?? after), keys]
+}
+
+export function allKeys(transaction: KvTransaction, pattern: ByteString): Reply | undefined {
+  const count = transaction.keyCount()
+  if (count === undefined) return undefined
+  const records = readAll(transaction, keyRecordRange(0, SCAN_POSITION_END, 1), count)
+  if (records === undefined) return undefined
+  if (records === null) return TOO_MANY_KEYS
+  const options = { count, pattern: matchesEverything(pattern) ? null : pattern, type: null }
+  return records.filter((record) => isWanted(transaction, record, options)).map(keyOf)
+}
+
+/**
+ * All records of a range of about `expectedCount` records (its limit is ours to choose). Null when
+ * there are too many for one command.
+ */
+export function readAll(
+  transaction: KvTransaction,
+  range: KeyRange,
+  expectedCount: number,
+): readonly KeyValue[] | null | undefined {
+  // A power of two, so that a count that grows between two rounds seldom asks for another range.
+  let limit = 16
+  while (limit <= expectedCount && limit < PAGE_RECORDS_MAX) limit *= 2
+  const pages: (readonly KeyValue[])[] = []
+  let from = range.from
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const records = transaction.range({ from, to: range.to, limit })
+    if (records === undefined) return undefined
+    pages.push(records)
+    if (records.length < limit) return pages.length === 1 ? records : pages.flat()
+    // The smallest key after the last one.
+    from = `${(records[records.length - 1] as KeyValue).key}\x00`
+  }
+  return null
+}
+
+/** Records from `cursor` on, only whole positions; `next` is null at the end. */
+function readPositions(
+  transaction: KvTransaction,
+  cursor: number,
+  end: number,
+  count: number,
+): { readonly records: readonly KeyValue[]; readonly next: number | null } | undefined {
+  for (let limit = count + 1; ; limit *= 2) {
+    assert(limit <= 16 * PAGE_RECORDS_MAX, 'a million keys with one hash')
+    const records = transaction.range(keyRecordRange(cursor, end, limit))
+    if (records === undefined) return undefined
+    if (records.length < limit) return { records, next: null }
+    // The last position may go on behind the limit, so it is left for the next call,
+    // unless nothing else was found.
+    const last = positionOfKeyRecord((records[limit - 1] as KeyValue).key)
+    let complete = limit - 1
+    while (complete > 0 && positionOfKeyRecord((records[complete - 1] as KeyValue).key) === last) complete--
+    if (complete > 0) return { records: records.slice(0, complete), next: last }
+  }
+}
+
+function isWanted(transaction: KvTransaction, record: KeyValue, options: ScanOptions): boolean {
+  if (transaction.isPast(record.value)) return false
+  if (options.type !== null && typeName(record.value) !== options.type) return false
+  return options.pattern === null || matchesGlob(options.pattern, keyOfKeyRecord(record.key))
+}
+
+function keyOf(record: KeyValue): ByteString {
+  return keyOfKeyRecord(record.key)
+}
+
+/** What C's strtoul accepts, as Redis reads cursors with it; beyond our positions means the end. */
+function parseCursor(text: ByteString): number | null {
+  const first = text[0]
+  const isSigned = first === '-' || first === '+'
+  const digits = isSigned ? text.slice(1) : text
+  if (isSigned && digits.length === 0) return null
+  let significantFrom = 0
+  while (digits[significantFrom] === '0') significantFrom++
+  const significant = digits.slice(significantFrom)
+  for (let index = 0; index < significant.length; index++) {
+    const byte = significant.charCodeAt(index)
+    if (byte < 0x30 || byte > 0x39) return null
+  }
+  if (significant.length === 0) return 0
+  if (significant.length > CURSOR_DIGITS_MAX || BigInt(significant) > CURSOR_MAX) return null
+  if (first === '-') return SCAN_POSITION_END
+  return Math.min(Number(significant), SCAN_POSITION_END)
+}
+
+function parseOptions(args: readonly ByteString[], from: number): ScanOptions | ErrorReply {
+  let count = COUNT_DEFAULT
+  let pattern: ByteString | null = null
+  let type: string | null = null
+  for (let index = from; index < args.length; index += 2) {
+    const option = (args[index] as ByteString).toLowerCase()
+    const value = args[index + 1]
+    if (value === undefined) return SYNTAX_ERROR
+    if (option === 'count') {
+      const parsed = parseInteger(value)
+      if (parsed === null) return NOT_AN_INTEGER
+      if (parsed < 1) return SYNTAX_ERROR
+      count = Math.min(Number(parsed), COUNT_MAX)
+    } else if (option === 'match') {
+      pattern = matchesEverything(value) ? null : value
+    } else if (option === 'type') {
+      type = value.toLowerCase()
+    } else {
+      return SYNTAX_ERROR
+    }
+  }
+  return { count, pattern, type }
+}
