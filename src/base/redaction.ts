@@ -25,7 +25,8 @@ const ITEMS_MAX = 32
 
 const SECRET_KEY =
   /pass(word|wd|phrase|code)?s?$|^pwd$|secret|token|credential|authori[sz]ation|^auth$|cookie|(api|access|private|encryption|signing|master|account)[-_ ]?key|vector|embedding/i
-const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi
+// The scheme is bounded, so that a long text costs time in proportion to its length, not its square.
+const URL_CREDENTIALS = /([a-z][a-z0-9+.-]{0,15}:\/\/)[^/\s@]+@/gi
 
 /** A frozen plain copy of `record` without secrets. */
 export function redact(record: Readonly<Record<string, unknown>>): PlainRecord {
