@@ -1,4 +1,5 @@
 /** Error replies in Redis' words: clients and their libraries compare these texts. */
+import type { ByteString } from '../base/bytes.ts'
 import { type ErrorReply, error } from './reply.ts'
 
 export const WRONG_TYPE = error('WRONGTYPE Operation against a key holding the wrong kind of value')
@@ -20,4 +21,15 @@ export function wrongArity(name: string): ErrorReply {
 
 export function invalidExpireTime(name: string): ErrorReply {
   return error(`ERR invalid expire time in '${name}' command`)
+}
+
+const QUOTED_BYTES_MAX = 128
+
+export function unknownCommand(args: readonly ByteString[]): ErrorReply {
+  let quoted = ''
+  for (let index = 1; index < args.length && quoted.length < QUOTED_BYTES_MAX; index++) {
+    quoted += `'${(args[index] as ByteString).slice(0, QUOTED_BYTES_MAX - quoted.length)}' `
+  }
+  const name = (args[0] ?? '').slice(0, QUOTED_BYTES_MAX)
+  return error(`ERR unknown command '${name}', with args beginning with: ${quoted}`)
 }

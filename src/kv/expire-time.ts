@@ -8,8 +8,11 @@
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import { invalidExpireTime, NOT_AN_INTEGER } from './errors.ts'
-import { parseInteger } from './integers.ts'
+import { parseInteger, type RedisInteger } from './integers.ts'
 import type { ErrorReply } from './reply.ts'
+
+const TIME_MIN = -0x8000_0000_0000_0000n
+const FAR_PAST_MS = -Number.MAX_SAFE_INTEGER
 
 export type ExpireUnit = {
   readonly isSeconds: boolean
@@ -57,10 +60,14 @@ export function parseExpireMs(
   return absoluteMs(value, unit, timeMs) ?? invalidExpireTime(commandName)
 }
 
-function absoluteMs(value: number | bigint, unit: ExpireUnit, timeMs: number): number | null {
+function absoluteMs(value: RedisInteger, unit: ExpireUnit, timeMs: number): number | null {
   assert(Number.isSafeInteger(timeMs) && timeMs >= 0)
-  if (typeof value === 'bigint') return null
-  const milliseconds = unit.isSeconds ? value * 1000 : value
-  const absolute = unit.isAbsolute ? milliseconds : milliseconds + timeMs
-  return Number.isSafeInteger(absolute) ? absolute : null
+  if (typeof value === 'number') {
+    const milliseconds = unit.isSeconds ? value * 1000 : value
+    const absolute = unit.isAbsolute ? milliseconds : milliseconds + timeMs
+    if (Number.isSafeInteger(absolute)) return absolute
+  }
+  // Beyond 53 bits: the far future is refused; the far past, where Redis has room for it, is just past.
+  const milliseconds = unit.isSeconds ? BigInt(value) * 1000n : BigInt(value)
+  return milliseconds < 0n && milliseconds >= TIME_MIN ? FAR_PAST_MS : null
 }

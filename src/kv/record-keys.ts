@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import { SLOT_COUNT } from '../base/ids.ts'
-import { type KeyRange, META_PREFIX } from '../base/machine.ts'
+import { type KeyRange, META_PARTITION, META_PREFIX } from '../base/machine.ts'
 
 const KEY_PREFIX = 'd'
 const MEMBER_PREFIX = 'm'
@@ -68,6 +68,18 @@ export function readU64(bytes: ByteString, at: number): number {
   const value = readU32(bytes, at) * TWO_TO_32 + readU32(bytes, at + 4)
   assert(Number.isSafeInteger(value), 'u64 exceeds 2^53')
   return value
+}
+
+/** The partition of any record of this machine. */
+export function partitionOf(recordKey: ByteString): number {
+  const prefix = recordKey[0]
+  if (prefix === META_PREFIX) return META_PARTITION
+  if (prefix === EXPIRY_PREFIX) return readU16(recordKey, 9)
+  assert(
+    prefix === KEY_PREFIX || prefix === MEMBER_PREFIX || prefix === GARBAGE_PREFIX,
+    'a record of no known kind',
+  )
+  return readU16(recordKey, 1)
 }
 
 export function keyRecordKey(slot: number, hash: number, key: ByteString): ByteString {

@@ -1,0 +1,114 @@
+/**
+ * The log form of the key machine's commands.
+ *
+ *   command  := kind:u8 body
+ *   1 client            args
+ *   2 tagged client     length:varint=16 id startedMs:varint sequence:varint lowestUnacknowledged:varint args
+ *   3 advanceTime
+ *   4 expireDue         limit:varint
+ *   5 collectGarbage    limit:varint
+ *   6 expireSessions    limit:varint
+ *   args     := count:varint (length:varint bytes)*
+ *
+ * Bytes that are none of this throw `MalformedBytes`: a log entry that passed its checksum and still
+ * can't be decoded was written by a newer build.
+ */
+import assert from 'node:assert/strict'
+import { type ByteReader, MalformedBytes } from '../base/byte-reader.ts'
+import type { ByteWriter } from '../base/byte-writer.ts'
+import type { ByteString } from '../base/bytes.ts'
+import { unreachable } from '../base/unreachable.ts'
+import type { KvCommand, SessionTag } from './command.ts'
+import { SESSION_ID_BYTES } from './record-keys.ts'
+
+/** Redis' own limit on the arguments of one command. */
+export const ARGUMENTS_MAX = 1_048_576
+
+const CommandCode = {
+  client: 1,
+  tagged: 2,
+  advanceTime: 3,
+  expireDue: 4,
+  collectGarbage: 5,
+  expireSessions: 6,
+} as const
+
+export function encodeCommand(command: KvCommand, writer: ByteWriter): void {
+  switch (command.kind) {
+    case 'client':
+      if (command.session === null) {
+        writer.u8(CommandCode.client)
+      } else {
+        writer.u8(CommandCode.tagged)
+        encodeTag(command.session, writer)
+      }
+      encodeArguments(command.args, writer)
+      return
+    case 'advanceTime':
+      writer.u8(CommandCode.advanceTime)
+      return
+    case 'expireDue':
+    case 'collectGarbage':
+    case 'expireSessions':
+      writer.u8(CommandCode[command.kind])
+      writer.varint(command.limit)
+      return
+    default:
+      unreachable(command)
+  }
+}
+
+export function decodeCommand(reader: ByteReader): KvCommand {
+  const code = reader.u8()
+  switch (code) {
+    case CommandCode.client:
+      return { kind: 'client', args: decodeArguments(reader), session: null }
+    case CommandCode.tagged: {
+      const session = decodeTag(reader)
+      return { kind: 'client', args: decodeArguments(reader), session }
+    }
+    case CommandCode.advanceTime:
+      return { kind: 'advanceTime' }
+    case CommandCode.expireDue:
+      return { kind: 'expireDue', limit: reader.varint() }
+    case CommandCode.collectGarbage:
+      return { kind: 'collectGarbage', limit: reader.varint() }
+    case CommandCode.expireSessions:
+      return { kind: 'expireSessions', limit: reader.varint() }
+    default:
+      throw new MalformedBytes(`unknown command code ${code}`)
+  }
+}
+
+function encodeTag(tag: SessionTag, writer: ByteWriter): void {
+  assert(tag.id.length === SESSION_ID_BYTES, 'a session id has 16 bytes')
+  writer.byteString(tag.id)
+  writer.varint(tag.startedMs)
+  writer.varint(tag.sequence)
+  writer.varint(tag.lowestUnacknowledged)
+}
+
+function decodeTag(reader: ByteReader): SessionTag {
+  const id = reader.byteString()
+  if (id.length !== SESSION_ID_BYTES) throw new MalformedBytes(`session id of ${id.length} bytes`)
+  return {
+    id,
+    startedMs: reader.varint(),
+    sequence: reader.varint(),
+    lowestUnacknowledged: reader.varint(),
+  }
+}
+
+function encodeArguments(args: readonly ByteString[], writer: ByteWriter): void {
+  assert(args.length > 0 && args.length <= ARGUMENTS_MAX)
+  writer.varint(args.length)
+  for (let index = 0; index < args.length; index++) writer.byteString(args[index] as ByteString)
+}
+
+function decodeArguments(reader: ByteReader): readonly ByteString[] {
+  const count = reader.varint()
+  if (count === 0 || count > ARGUMENTS_MAX) throw new MalformedBytes(`command of ${count} arguments`)
+  const args: ByteString[] = []
+  for (let index = 0; index < count; index++) args.push(reader.byteString())
+  return args
+}

@@ -1,0 +1,127 @@
+/**
+ * The smallest host of a machine: all records in one sorted in-memory map. Runs the contract of
+ * `src/base/machine.ts` to the letter: rounds of need, writes in order, `clearsData`.
+ *
+ * `isCold` makes the view forget everything at the beginning of each command, so that every read has to
+ * be asked for: the outcome must be the same as when all is in memory.
+ */
+import assert from 'node:assert/strict'
+import type { ByteString } from '../src/base/bytes.ts'
+import {
+  type Context,
+  type Done,
+  type KeyRange,
+  type KeyValue,
+  type Machine,
+  type MachineView,
+  META_PARTITION,
+  META_PREFIX,
+  NEED_ROUNDS_MAX,
+  type Need,
+  type NeedTime,
+  type QueryContext,
+  type Write,
+} from '../src/base/machine.ts'
+
+export type MachineHost<Command, Reply> = {
+  /** As a log entry: applies the writes. */
+  execute(command: Command, context: Context): Done<Reply>
+  query(command: Command, context: QueryContext): Done<Reply> | NeedTime
+  /** All records in key order. */
+  records(): readonly KeyValue[]
+  /** Rounds of need of the last command. */
+  readonly rounds: number
+}
+
+export type MachineHostOptions = {
+  readonly isCold?: boolean
+}
+
+export function createMachineHost<Command, Reply>(
+  machine: Machine<Command, Reply>,
+  options: MachineHostOptions = {},
+): MachineHost<Command, Reply> {
+  const records = new Map<ByteString, ByteString>()
+  let rounds = 0
+
+  function run<Outcome extends { readonly kind: string }>(
+    step: (view: MachineView) => Outcome | Need,
+  ): Exclude<Outcome, Need> {
+    const view = makeView(records, options.isCold ?? false)
+    for (rounds = 0; rounds <= NEED_ROUNDS_MAX; rounds++) {
+      const outcome = step(view)
+      if (outcome.kind !== 'need') return outcome as Exclude<Outcome, Need>
+      view.provide(outcome as Need)
+    }
+    throw new Error(`more than ${NEED_ROUNDS_MAX} rounds`)
+  }
+
+  return {
+    execute(command, context) {
+      const done = run<Done<Reply>>((view) => machine.execute(view, command, context))
+      applyWrites(records, done, machine.partitionOf)
+      return done
+    },
+    query(command, context) {
+      const outcome = run<Done<Reply> | NeedTime>((view) => machine.query(view, command, context))
+      if (outcome.kind === 'done') assert(outcome.writes.length === 0 && !outcome.clearsData)
+      return outcome
+    },
+    records: () => [...records.keys()].sort().map((key) => ({ key, value: records.get(key) as ByteString })),
+    get rounds() {
+      return rounds
+    },
+  }
+}
+
+function applyWrites<Reply>(
+  records: Map<ByteString, ByteString>,
+  done: Done<Reply>,
+  partitionOf: (key: ByteString) => number,
+): void {
+  if (done.clearsData) {
+    for (const key of records.keys()) if (!key.startsWith(META_PREFIX)) records.delete(key)
+  }
+  for (const write of done.writes) {
+    checkWrite(write, partitionOf)
+    if (write.value === null) records.delete(write.key)
+    else records.set(write.key, write.value)
+  }
+}
+
+function checkWrite(write: Write, partitionOf: (key: ByteString) => number): void {
+  assert(write.partition === partitionOf(write.key), 'a write names another partition than its key')
+  assert((write.partition === META_PARTITION) === write.key.startsWith(META_PREFIX))
+}
+
+type FetchingView = MachineView & { provide(need: Need): void }
+
+function makeView(records: ReadonlyMap<ByteString, ByteString>, isCold: boolean): FetchingView {
+  const knownKeys = new Set<ByteString>()
+  const knownRanges = new Map<string, readonly KeyValue[]>()
+  return {
+    get(key) {
+      if (isCold && !knownKeys.has(key)) return undefined
+      return records.get(key) ?? null
+    },
+    range: (range) => knownRanges.get(rangeName(range)),
+    provide(need) {
+      assert(need.keys.length + need.ranges.length > 0, 'a need of nothing')
+      for (const key of need.keys) knownKeys.add(key)
+      for (const range of need.ranges) {
+        assert(!knownRanges.has(rangeName(range)), 'a range was needed twice')
+        assert(range.from.startsWith(META_PREFIX) === range.to.startsWith(META_PREFIX))
+        knownRanges.set(rangeName(range), readRange(records, range))
+      }
+    },
+  }
+}
+
+function readRange(records: ReadonlyMap<ByteString, ByteString>, range: KeyRange): readonly KeyValue[] {
+  const keys = [...records.keys()].filter((key) => key >= range.from && key < range.to).sort()
+  return keys.slice(0, range.limit).map((key) => ({ key, value: records.get(key) as ByteString }))
+}
+
+function rangeName(range: KeyRange): string {
+  return `${range.limit} ${range.from.length} ${range.from}${range.to}`
+}
