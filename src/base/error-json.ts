@@ -6,7 +6,7 @@
  * travel.
  */
 import { errorNameOfCode, type ErrorType, isErrorType } from './error-catalogue.ts'
-import { CAUSE_DEPTH_MAX, isCorruption, markCorruption, StorageError } from './errors.ts'
+import { CAUSE_DEPTH_MAX, isCorruption, markCorruption, StorageError, toStorageError } from './errors.ts'
 import { type PlainRecord, redactText } from './redaction.ts'
 
 export type ErrorJson = {
@@ -55,7 +55,7 @@ function causeToJson(cause: unknown, depth: number): ErrorJson | ForeignCauseJso
   if (cause === undefined || cause === null || depth >= CAUSE_DEPTH_MAX) return null
   if (cause instanceof StorageError) return toJson(cause, depth)
   if (cause instanceof Error) return { name: cause.name, message: redactText(cause.message) }
-  return { name: typeof cause, message: redactText(String(cause)) }
+  return { name: typeof cause, message: toStorageError(cause).message }
 }
 
 function fromJson(json: unknown, depth: number): StorageError {

@@ -177,7 +177,7 @@ function nameWithoutErrno(thrown: unknown, options: NormaliseOptions): ErrorName
 function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message === '' ? thrown.name : thrown.message
   if (typeof thrown === 'string') return thrown
-  return `thrown: ${typeof thrown === 'object' ? Object.prototype.toString.call(thrown) : String(thrown)}`
+  return `thrown: ${typeof thrown === 'number' || typeof thrown === 'boolean' ? thrown : typeof thrown}`
 }
 
 function findInChain<Found>(thrown: unknown, find: (error: Error) => Found | null): Found | null {
