@@ -1,0 +1,17 @@
+import { OK } from '../../kv/reply.ts'
+import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts'
+
+/** QUIT: answers OK behind all earlier replies, then closes. */
+export const QUIT: RedisCommandSpec = {
+  info: describeCommand({
+    name: 'quit',
+    arity: -1,
+    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
+    summary: 'Closes the connection.',
+    since: '1.0.0',
+  }),
+  run: (session) => {
+    session.closesAfterReply = true
+    return OK
+  },
+}

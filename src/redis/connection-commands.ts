@@ -1,0 +1,29 @@
+import { AUTH } from './commands/auth.ts'
+import { CLIENT } from './commands/client.ts'
+import { COMMAND } from './commands/command.ts'
+import { CONFIG } from './commands/config.ts'
+import { ECHO } from './commands/echo.ts'
+import { HELLO } from './commands/hello.ts'
+import { INFO } from './commands/info.ts'
+import { PING } from './commands/ping.ts'
+import { QUIT } from './commands/quit.ts'
+import { RESET } from './commands/reset.ts'
+import { SELECT } from './commands/select.ts'
+import { TIME } from './commands/time.ts'
+import type { RedisCommandSpec } from './redis-command-spec.ts'
+
+/** The commands that a connection answers by itself. */
+export const CONNECTION_COMMANDS: readonly RedisCommandSpec[] = [
+  AUTH,
+  CLIENT,
+  COMMAND,
+  CONFIG,
+  ECHO,
+  HELLO,
+  INFO,
+  PING,
+  QUIT,
+  RESET,
+  SELECT,
+  TIME,
+]

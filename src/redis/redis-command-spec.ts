@@ -1,0 +1,59 @@
+/** A command that is answered by the connection itself, without the key machine. */
+import type { ByteString } from '../base/bytes.ts'
+import type { CommandDocs, CommandFlag, CommandInfo } from '../kv/command-info.ts'
+import type { Reply } from '../kv/reply.ts'
+import type { RedisSession } from './redis-session.ts'
+import type { ServerFacts } from './server-facts.ts'
+
+/** `args[0]` is the name in lower case (a container's `args[1]` as sent); their number fits the arity. */
+export type RedisCommandHandler = (
+  session: RedisSession,
+  args: readonly ByteString[],
+  server: ServerFacts,
+) => Reply
+
+export type RedisCommandSpec = {
+  readonly info: CommandInfo
+  readonly run: RedisCommandHandler
+  readonly subcommands?: readonly RedisCommandSpec[]
+}
+
+type Description = {
+  readonly name: string
+  readonly arity: number
+  readonly flags: readonly CommandFlag[]
+  readonly categories?: readonly string[]
+  readonly summary: string
+  readonly since: string
+  readonly group?: CommandDocs['group']
+  readonly complexity?: string
+}
+
+/** The metadata of a command without keys, with what is the same for nearly all of them. */
+export function describeCommand(description: Description): CommandInfo {
+  return {
+    name: description.name,
+    arity: description.arity,
+    flags: description.flags,
+    keys: null,
+    categories: description.categories ?? ['@connection'],
+    docs: {
+      summary: description.summary,
+      since: description.since,
+      group: description.group ?? 'connection',
+      complexity: description.complexity ?? 'O(1)',
+    },
+  }
+}
+
+/** A container's HELP: how to call it, then each subcommand with its explanation, as status lines. */
+export function helpReply(
+  container: string,
+  lines: readonly (readonly [usage: string, help: string])[],
+): Reply {
+  const texts = [`${container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`]
+  for (const [usage, help] of [...lines, ['HELP', 'Print this help.'] as const]) {
+    texts.push(usage, `    ${help}`)
+  }
+  return texts.map((text) => ({ kind: 'status', text }) as const)
+}

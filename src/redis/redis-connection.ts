@@ -1,0 +1,301 @@
+/**
+ * One client connection as a state machine without a socket: bytes in, bytes out.
+ *
+ * Requests are carried out in the order they came. Those of the key machine may be answered later
+ * and in any order; replies leave in the order of the requests, each encoded in the RESP version
+ * in force when its request was read. The common case, an answer within the call, appends to one
+ * output string and allocates no slot.
+ *
+ * Back-pressure: when `maxPipelined` replies are owed, or more than `maxOutputBytes` wait to be
+ * sent, no further request is read and the owner is told to pause the socket. Answers that come
+ * meanwhile wait as replies, not as encoded copies.
+ *
+ * Failure: bytes that are no request are answered with Redis' error once everything before them
+ * is answered, then the connection closes. A handler that throws is a bug and is not caught.
+ */
+import assert from 'node:assert/strict'
+import type { Buffer } from 'node:buffer'
+import type { ByteString } from '../base/bytes.ts'
+import type { CommandInfo } from '../kv/command-info.ts'
+import { error, isError, type Reply } from '../kv/reply.ts'
+import { needsAuthentication } from './authentication.ts'
+import type { CommandTable, TableEntry } from './command-table.ts'
+import { AUTHENTICATION_REQUIRED } from './redis-errors.ts'
+import type { RedisSession } from './redis-session.ts'
+import { appendReply, encodeScalar, type RespVersion } from './resp-encoder.ts'
+import { createRespParser, type RespParser } from './resp-parser.ts'
+import type { ServerFacts } from './server-facts.ts'
+
+export const MAX_PIPELINED = 10_000
+export const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+/** Whoever has not authenticated, sends more and doesn't read what we answered, is cut off. */
+export const MAX_OUTPUT_BYTES_RESTRICTED = 1024
+/** Output is handed over early at this size, so that large replies never form one huge string. */
+const SPILL_BYTES = 256 * 1024
+
+export type ParsedCommand = {
+  readonly info: CommandInfo
+  /** `args[0]` is the name in lower case; the rest as sent. Their number fits the arity. */
+  readonly args: readonly ByteString[]
+}
+
+export type RedisConnectionOptions = {
+  readonly session: RedisSession
+  readonly server: ServerFacts
+  readonly table: CommandTable
+  /** Carries out a command of the key machine; calls `respond` exactly once, now or later. */
+  readonly execute: (command: ParsedCommand, respond: (reply: Reply) => void) => void
+  /** Once per `receive` or turn, unless the replies are very large. */
+  readonly write: (bytes: ByteString) => void
+  /** What was written and is not yet with the operating system. */
+  readonly bufferedBytes: () => number
+  /** Runs once, when the events of this turn have been handled. */
+  readonly endOfTurn: (run: () => void) => void
+  /** Stop reading from the client, or go on. */
+  readonly pauseChanged: (isPaused: boolean) => void
+  /** Send what was written, then close. Called once. */
+  readonly end: () => void
+  /** Close now. Called once. */
+  readonly destroy: () => void
+  readonly maxPipelined?: number
+  /** Not below the socket's high-water mark, or `drained` might never be called. */
+  readonly maxOutputBytes?: number
+}
+
+export interface RedisConnection {
+  readonly session: RedisSession
+  receive(chunk: Buffer): void
+  /** The socket has sent what it held back. */
+  drained(): void
+  /** The socket is gone: answers that still come are dropped. */
+  closed(): void
+  /** True while the owner must not read from the client. */
+  readonly wantsPause: boolean
+  /** Requests without a reply yet. */
+  readonly owedReplies: number
+}
+
+type HeldReply = { readonly reply: Reply; readonly protocol: RespVersion }
+
+/** Names that browsers send when a web page makes them speak HTTP to a Redis port. */
+const CROSS_PROTOCOL_NAMES: ReadonlySet<string> = new Set(['post', 'host:'])
+
+class Connection implements RedisConnection {
+  readonly session: RedisSession
+  readonly #options: RedisConnectionOptions
+  readonly #parser: RespParser
+  readonly #maxPipelined: number
+  readonly #maxOutputBytes: number
+
+  /** Number of the next request, and of the oldest one whose reply has not been appended. */
+  #nextRequest = 0
+  #head = 0
+  /** Replies that can't leave yet, by request number. */
+  readonly #held = new Map<number, HeldReply>()
+  #output: ByteString = ''
+  #bufferedBytes = 0
+
+  #state: 'open' | 'ending' | 'closed' = 'open'
+  #isPaused = false
+  #isParsing = false
+  #isProceedScheduled = false
+
+  constructor(options: RedisConnectionOptions) {
+    this.#options = options
+    this.session = options.session
+    this.#maxPipelined = options.maxPipelined ?? MAX_PIPELINED
+    this.#maxOutputBytes = options.maxOutputBytes ?? MAX_OUTPUT_BYTES
+    assert(this.#maxPipelined > 0)
+    assert(this.#maxOutputBytes > 0)
+    this.#parser = createRespParser(options.server.configuration)
+  }
+
+  get wantsPause(): boolean {
+    return this.#isPaused
+  }
+
+  get owedReplies(): number {
+    return this.#nextRequest - this.#head
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#state !== 'open') return
+    const { server } = this.#options
+    if (this.#parser.isRestricted && this.#options.bufferedBytes() > MAX_OUTPUT_BYTES_RESTRICTED) {
+      this.#destroy()
+      return
+    }
+    this.session.lastActiveAtMs = server.monotonicMs()
+    server.counters.inputBytes += chunk.length
+    this.#parser.append(chunk)
+    this.#proceed()
+  }
+
+  drained(): void {
+    this.#proceed()
+  }
+
+  closed(): void {
+    this.#state = 'closed'
+    this.#held.clear()
+    this.#output = ''
+  }
+
+  /** Moves everything on that can move: held replies, waiting requests, output, the end. */
+  #proceed(): void {
+    if (this.#state === 'closed' || this.#isParsing) return
+    this.#bufferedBytes = this.#options.bufferedBytes()
+    this.#appendHeld()
+    this.#parse()
+    this.#flush()
+  }
+
+  #parse(): void {
+    this.#isParsing = true
+    try {
+      this.#updatePause()
+      while (this.#state === 'open' && !this.#isPaused) {
+        this.#parser.isRestricted = needsAuthentication(this.session, this.#options.server)
+        const args = this.#parser.next()
+        if (args === null) {
+          if (this.#parser.failure !== null) this.#failProtocol(this.#parser.failure)
+          break
+        }
+        this.#carryOut(args)
+        this.#updatePause()
+      }
+    } finally {
+      this.#isParsing = false
+    }
+  }
+
+  #carryOut(args: ByteString[]): void {
+    const { table, server } = this.#options
+    const entry = table.resolve(args)
+    const request = this.#nextRequest++
+    server.counters.commandsProcessed++
+    if (entry.kind === 'error') {
+      if (CROSS_PROTOCOL_NAMES.has((args[0] as ByteString).toLowerCase())) this.#destroy()
+      else this.#answer(request, this.session.protocol, entry)
+      return
+    }
+    this.session.lastCommand = entry.info.name
+    if (!entry.allowedBeforeAuth && this.#parser.isRestricted) {
+      this.#answer(request, this.session.protocol, AUTHENTICATION_REQUIRED)
+    } else if (entry.run !== null) {
+      this.#answerHere(request, entry, args)
+    } else {
+      args[0] = entry.info.name
+      const protocol = this.session.protocol
+      this.#options.execute({ info: entry.info, args }, (reply) => this.#answer(request, protocol, reply))
+    }
+  }
+
+  #answerHere(request: number, entry: TableEntry, args: readonly ByteString[]): void {
+    assert(entry.run !== null)
+    const reply = entry.run(this.session, args, this.#options.server)
+    if (this.session.closesAfterReply && this.#state === 'open') this.#state = 'ending'
+    this.#answer(request, this.session.protocol, reply)
+  }
+
+  #failProtocol(failure: ByteString): void {
+    assert(this.#state === 'open')
+    this.#state = 'ending'
+    this.#answer(this.#nextRequest++, this.session.protocol, error(failure))
+  }
+
+  #answer(request: number, protocol: RespVersion, reply: Reply): void {
+    if (this.#state === 'closed') return
+    assert(request >= this.#head && request < this.#nextRequest, 'a request was answered twice')
+    if (isError(reply)) this.#options.server.counters.errorReplies++
+    if (request === this.#head && !this.#isOverfull()) {
+      this.#append(reply, protocol)
+      if (this.#held.size > 0) this.#appendHeld()
+    } else {
+      assert(!this.#held.has(request), 'a request was answered twice')
+      this.#held.set(request, { reply, protocol })
+    }
+    if (!this.#isParsing) this.#scheduleProceed()
+  }
+
+  #appendHeld(): void {
+    while (this.#held.size > 0 && !this.#isOverfull()) {
+      const held = this.#held.get(this.#head)
+      if (held === undefined) return
+      this.#held.delete(this.#head)
+      this.#append(held.reply, held.protocol)
+    }
+  }
+
+  #append(reply: Reply, protocol: RespVersion): void {
+    this.#head++
+    const bytes = encodeScalar(reply, protocol)
+    if (bytes !== null) this.#appendBytes(bytes)
+    else appendReply(reply, protocol, (piece) => this.#appendBytes(piece))
+  }
+
+  #appendBytes(bytes: ByteString): void {
+    this.#output += bytes
+    if (this.#output.length >= SPILL_BYTES) this.#writeOutput()
+  }
+
+  #writeOutput(): void {
+    const output = this.#output
+    if (output.length === 0 || this.#state === 'closed') return
+    this.#output = ''
+    this.#options.server.counters.outputBytes += output.length
+    this.#options.write(output)
+    this.#bufferedBytes = this.#options.bufferedBytes()
+  }
+
+  #flush(): void {
+    this.#writeOutput()
+    // What stopped for the output may go on at once when the socket has taken it; else `drained` comes.
+    const canResume = this.#isPaused && !this.#mustPause()
+    const canReply = this.#held.has(this.#head) && !this.#isOverfull()
+    if (canResume || canReply) this.#scheduleProceed()
+    if (this.#state === 'ending' && this.#head === this.#nextRequest) {
+      this.#state = 'closed'
+      this.#options.end()
+    }
+  }
+
+  readonly #proceedAtEndOfTurn = (): void => {
+    this.#isProceedScheduled = false
+    this.#proceed()
+  }
+
+  #scheduleProceed(): void {
+    if (this.#isProceedScheduled) return
+    this.#isProceedScheduled = true
+    this.#options.endOfTurn(this.#proceedAtEndOfTurn)
+  }
+
+  #isOverfull(): boolean {
+    return this.#output.length + this.#bufferedBytes > this.#maxOutputBytes
+  }
+
+  // Pauses at the limit and goes on at half of it, so that the socket isn't switched for every reply.
+  #mustPause(): boolean {
+    const waitingBytes = this.#output.length + this.#bufferedBytes
+    return this.#isPaused
+      ? this.owedReplies > this.#maxPipelined / 2 || waitingBytes > this.#maxOutputBytes / 2
+      : this.owedReplies >= this.#maxPipelined || waitingBytes > this.#maxOutputBytes
+  }
+
+  #updatePause(): void {
+    const mustPause = this.#mustPause()
+    if (mustPause === this.#isPaused) return
+    this.#isPaused = mustPause
+    this.#options.pauseChanged(mustPause)
+  }
+
+  #destroy(): void {
+    this.closed()
+    this.#options.destroy()
+  }
+}
+
+export function createRedisConnection(options: RedisConnectionOptions): RedisConnection {
+  return new Connection(options)
+}
