@@ -6,7 +6,8 @@
  * Errors are told apart by errno alone, never by their text. An errno that is not here is an
  * `internalError`: not retried, because nobody has thought about what it left behind.
  */
-import { type ErrorName, type ErrorRow, errorRow } from './error-catalogue.ts'
+import { type ErrorName, errorRow } from './error-catalogue.ts'
+import { type ErrorRow } from './error-row.ts'
 
 export const ERRNO_TABLE = {
   // Space and other things that run out and come back.

@@ -5,17 +5,15 @@ import { describe, it } from 'node:test'
 import { ERRNO_TABLE, errnoRows, errorNameOfErrno } from './errno.ts'
 import {
   ERROR_CATALOGUE,
-  ERROR_TYPES,
   type ErrorName,
-  type ErrorType,
   errorNameOfCode,
   errorNames,
   errorRow,
   explainCode,
   isErrorName,
   isErrorType,
-  TYPE_ADVICE,
 } from './error-catalogue.ts'
+import { ERROR_TYPES, type ErrorType, TYPE_ADVICE } from './error-row.ts'
 
 /** Codes, names and types of Milvus' StorageV2 page that Holdfast keeps. */
 const ORIGINAL: readonly (readonly [number, ErrorName, ErrorType])[] = [

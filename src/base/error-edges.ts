@@ -6,7 +6,8 @@
  */
 import assert from 'node:assert/strict'
 import { utf8ToBytes, type ByteString } from './bytes.ts'
-import { type ErrorName, type ErrorRow, type ErrorType, errorRow } from './error-catalogue.ts'
+import { type ErrorName, errorRow } from './error-catalogue.ts'
+import { type ErrorRow, type ErrorType } from './error-row.ts'
 import { StorageError } from './errors.ts'
 
 /** Error lines are read by people and by clients with small buffers. */

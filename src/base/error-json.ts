@@ -5,7 +5,8 @@
  * that says so, and a known one keeps its name, type, context and causes. The stack does not
  * travel.
  */
-import { errorNameOfCode, type ErrorType, isErrorType } from './error-catalogue.ts'
+import { errorNameOfCode, isErrorType } from './error-catalogue.ts'
+import { type ErrorType } from './error-row.ts'
 import { CAUSE_DEPTH_MAX, isCorruption, markCorruption, StorageError, toStorageError } from './errors.ts'
 import { type PlainRecord, redactText } from './redaction.ts'
 

@@ -1,8 +1,8 @@
 /**
  * Errors of consensus and of the gateway (8xxx), and of a node as such: its start, its directory,
- * its configuration (9xxx). See `error-catalogue.ts` for what the columns mean.
+ * its configuration (9xxx). See `error-row.ts` for what the columns mean.
  */
-import type { ErrorRow } from './error-catalogue.ts'
+import type { ErrorRow } from './error-row.ts'
 
 export const CLUSTER_ERRORS = {
   notLeader: {

@@ -1,9 +1,9 @@
 /**
  * Errors on the way to something else: connections (3xxx), retries (4xxx), protection from
  * overload (5xxx), backups (6xxx) and the health probe (7xxx).
- * See `error-catalogue.ts` for what the columns mean.
+ * See `error-row.ts` for what the columns mean.
  */
-import type { ErrorRow } from './error-catalogue.ts'
+import type { ErrorRow } from './error-row.ts'
 
 export const NETWORK_ERRORS = {
   clientConfiguration: {

@@ -1,8 +1,8 @@
 /**
  * Errors of the data (1xxx) and of the machine's own disk, memory and file handles (2xxx).
- * See `error-catalogue.ts` for what the columns mean.
+ * See `error-row.ts` for what the columns mean.
  */
-import type { ErrorRow } from './error-catalogue.ts'
+import type { ErrorRow } from './error-row.ts'
 
 export const STORAGE_ERRORS = {
   checksumMismatch: {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { errnoRows } from './errno.ts'
-import { errorNames, errorRow, TYPE_ADVICE } from './error-catalogue.ts'
+import { errorNames, errorRow } from './error-catalogue.ts'
+import { TYPE_ADVICE } from './error-row.ts'
 import {
   CAUSE_DEPTH_MAX,
   isCorruption,

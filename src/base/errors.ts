@@ -7,7 +7,8 @@
  */
 import assert from 'node:assert/strict'
 import { errorNameOfErrno } from './errno.ts'
-import { type ErrorName, type ErrorType, errorRow, TYPE_ADVICE } from './error-catalogue.ts'
+import { type ErrorName, errorRow } from './error-catalogue.ts'
+import { type ErrorType, TYPE_ADVICE } from './error-row.ts'
 import { type PlainRecord, redact, redactText } from './redaction.ts'
 
 /** How far a chain of causes is followed: longer ones are a bug, perhaps a cycle. */

@@ -150,6 +150,19 @@ describe('the hash of a state', () => {
     assert.notEqual(hash.partitionDigest(META_PARTITION), EMPTY)
   })
 
+  it('can be stored partition by partition', () => {
+    const hash = new StateHash()
+    hash.add(7, 'a', '1')
+    hash.add(META_PARTITION, 'b', '2')
+    const copy = new StateHash()
+    for (const partition of [7, META_PARTITION]) {
+      copy.setLanes(partition, hash.lane(partition, 0), hash.lane(partition, 1))
+    }
+    assert.equal(copy.digest(), hash.digest())
+    assert.throws(() => hash.lane(PARTITION_COUNT, 0), { name: 'AssertionError' })
+    assert.throws(() => copy.setLanes(-1, 0, 0), { name: 'AssertionError' })
+  })
+
   it('refuses partitions that do not exist', () => {
     const hash = new StateHash()
     for (const partition of [-1, PARTITION_COUNT, Number.NaN]) {

@@ -146,6 +146,18 @@ export class StateHash {
     this.#lanes.fill(0, 0, META_PARTITION * 2)
   }
 
+  /** One half of a partition's sum, for those who store it elsewhere; `setLanes` puts both back. */
+  lane(partition: number, lane: 0 | 1): number {
+    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    return this.#lanes[partition * 2 + lane] as number
+  }
+
+  setLanes(partition: number, a: number, b: number): void {
+    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    this.#lanes[partition * 2] = a
+    this.#lanes[partition * 2 + 1] = b
+  }
+
   /** 16 hexadecimal digits; all zero when the partition holds nothing. */
   partitionDigest(partition: number): string {
     assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
