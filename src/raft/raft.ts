@@ -48,8 +48,10 @@ export type RaftState = {
   /** ≥ base.index; entries up to here are not handed out again. */
   readonly applied: LogIndex
   /**
-   * The log lost synced bytes (see storage): this replica neither votes nor campaigns nor
-   * acknowledges below `repairedAt` until its log reaches it. Null when the log is whole.
+   * The log lost synced bytes (see storage): this replica neither votes nor campaigns, and what it
+   * holds counts for no quorum, until a leader has brought its durable log to this index, which must
+   * not be less than anything it ever acknowledged. `applied` and the commit index may then lie
+   * beyond the log. Null when the log is whole.
    */
   readonly mayVoteFrom: LogIndex | null
 }
@@ -57,15 +59,21 @@ export type RaftState = {
 export type Ready = {
   /** Counts up by one from 1. */
   readonly number: number
-  /** Not null when it changed: must be durable BEFORE `messagesAfterPersist` leave. */
+  /** Not null when it must be written: must be durable BEFORE `messagesAfterPersist` leave. */
   readonly hardState: HardState | null
   /** To append, replacing everything from `entries[0].index` on. */
   readonly entries: readonly Entry[]
-  /** A snapshot that the host received and that the core accepted: install it BEFORE `entries`. */
+  /**
+   * A snapshot that the host received and that the core accepted: it replaces the WHOLE log; install
+   * it BEFORE `entries`. `persisted` says that it is installed as well, and it then counts as applied.
+   */
   readonly snapshot: SnapshotPosition | null
   readonly messages: readonly Message[]
   readonly messagesAfterPersist: readonly Message[]
-  /** Committed and not yet handed out: to apply in order. Durable on a majority, perhaps not yet here. */
+  /**
+   * Committed and not yet handed out: to apply in order. Durable on a majority AND in this replica's
+   * own log, so that after a crash the engine is never ahead of the log.
+   */
   readonly committed: readonly Entry[]
   readonly reads: readonly ReadGrant[]
   /** Peers too far behind for the log: stream them a snapshot, then `reportSnapshot`. */
@@ -128,6 +136,8 @@ export interface Raft {
   readonly leader: ReplicaId | null
   readonly commit: LogIndex
   readonly lastIndex: LogIndex
+  /** Payload bytes of the entries held in memory. */
+  readonly logBytes: number
 
   tick(): void
   step(message: Message): void
@@ -137,11 +147,14 @@ export interface Raft {
   campaign(): void
   propose(payload: Uint8Array): ProposeResult
   /** Goes through joint consensus to exactly these members. One change at a time. */
-  proposeMembership(target: { readonly voters: readonly ReplicaId[]; readonly learners: readonly ReplicaId[] }): ProposeResult
+  proposeMembership(target: {
+    readonly voters: readonly ReplicaId[]
+    readonly learners: readonly ReplicaId[]
+  }): ProposeResult
   /**
    * Asks for a linearizable read (Raft thesis §6.4). `context` comes back in `Ready.reads` or
    * `Ready.droppedReads`; contexts are unique per replica lifetime. On a follower the request
-   * travels to the leader. False when no leader is known.
+   * travels to the leader. False when no leader is known, or when too many reads wait already.
    */
   readIndex(context: number): boolean
   /** False when `to` can't take over (unknown, learner) or this replica does not lead. */
@@ -149,10 +162,21 @@ export interface Raft {
   /** Leader steps down without naming a successor: its disk or clock is not fit to lead. */
   resign(): void
 
+  /** The membership in force at `index`, for log bases and snapshots. Throws below the log's base. */
+  membershipAt(index: LogIndex): Membership
+  /** Null when the log does not hold `index` (any more). */
+  termAt(index: LogIndex): Term | null
+
   hasReady(): boolean
   takeReady(): Ready
   persisted(readyNumber: number): void
   applied(index: LogIndex): void
+  /**
+   * Where the log may be cut: the highest index ≤ `upTo` (and ≤ applied) behind which at least
+   * `keepBytes` of payload remain, with its term and the membership in force there. Null when that
+   * is not beyond the present base.
+   */
+  compactionPoint(upTo: LogIndex, keepBytes: number): SnapshotPosition | null
   /** Entries up to `index` (applied, and durable in the engine) may be forgotten. */
   compact(index: LogIndex): void
   /** Offers a completely received and verified snapshot; the core accepts it in a Ready, or ignores it. True when accepted. */

@@ -1,0 +1,232 @@
+/**
+ * The state of one replica, and the few operations that every part of the core shares.
+ *
+ * The core is one record that the functions of election.ts, replication.ts, follower.ts,
+ * read-index.ts and ready.ts work on; create-raft.ts hides it behind the interface of raft.ts.
+ * Nothing here waits, and nothing leaves except through the outboxes that ready.ts empties.
+ */
+import assert from 'node:assert/strict'
+import type { ReplicaId } from '../base/ids.ts'
+import type { Entry, HardState, LogIndex, Term } from '../base/log-entry.ts'
+import { INDEX_ZERO } from '../base/log-entry.ts'
+import { Durability } from './durability.ts'
+import { isVoter } from './membership.ts'
+import { MembershipHistory } from './membership-history.ts'
+import type { Message, PreVote } from './message.ts'
+import type { Progress } from './progress.ts'
+import type { RaftOptions, RaftState, ReadGrant, Role, SnapshotPosition, SnapshotRequest } from './raft.ts'
+import { RaftLog } from './raft-log.ts'
+import { ForwardedReads, ReadQueue } from './read-queue.ts'
+
+export type Core = {
+  readonly id: ReplicaId
+  readonly options: RaftOptions
+  readonly log: RaftLog
+  readonly durability: Durability
+  readonly memberships: MembershipHistory
+
+  role: Role
+  term: Term
+  vote: ReplicaId | null
+  leader: ReplicaId | null
+  commit: LogIndex
+  /** The host said so; only moves forward. */
+  applied: LogIndex
+  /** Handed out in `Ready.committed`, or part of an accepted snapshot. */
+  dispatched: LogIndex
+  /** Not null while the log is damaged. */
+  mayVoteFrom: LogIndex | null
+
+  electionElapsed: number
+  electionTimeout: number
+  heartbeatElapsed: number
+  /** Ticks until the campaign that a closed connection asked for. */
+  hintedCampaignIn: number | null
+  /** The latest pre-vote that a live leader kept us from answering; answered once that leader is forgotten. */
+  heldPreVote: PreVote | null
+  readonly votes: Map<ReplicaId, boolean>
+
+  // Of the leader; empty otherwise.
+  /** Ascending by id: messages leave in the same order in every run. */
+  peers: readonly Progress[]
+  readonly peerById: Map<ReplicaId, Progress>
+  /** The latest membership is committed, and what follows from that was done. */
+  isMembershipSettled: boolean
+  /** Appends may be due. */
+  flushNeeded: boolean
+  round: number
+  /** Reads wait for a round that has not begun. */
+  roundNeeded: boolean
+  transferTo: ReplicaId | null
+  transferTicksLeft: number
+  readonly readQueue: ReadQueue
+  readonly forwardedReads: ForwardedReads
+  readonly matchOf: (id: ReplicaId) => number
+  readonly ackedRoundOf: (id: ReplicaId) => number
+
+  // Outboxes, emptied by takeReady.
+  readyNumber: number
+  handedHardState: HardState
+  /** Accepted and not yet handed out. */
+  snapshot: SnapshotPosition | null
+  /** The index of a snapshot that was accepted and is not yet durable, and the Ready it left in (0: none yet). */
+  installing: { readonly index: LogIndex; readyNumber: number } | null
+  messages: Message[]
+  messagesAfterPersist: Message[]
+  grants: ReadGrant[]
+  droppedReads: number[]
+  snapshotsToSend: SnapshotRequest[]
+}
+
+export function makeCore(options: RaftOptions, state: RaftState): Core {
+  assertOptions(options)
+  const log = new RaftLog(state.base, state.entries)
+  const memberships = new MembershipHistory(state.base.index, state.membership)
+  for (const entry of state.entries) memberships.append(entry)
+  assertState(state, log)
+  const { term, vote } = state.hardState
+  const known = Math.max(state.hardState.commit, state.applied, state.base.index)
+  const commit = Math.min(known, log.lastIndex) as LogIndex
+  const core: Core = {
+    id: options.id,
+    options,
+    log,
+    durability: new Durability(log.lastIndex, state.hardState),
+    memberships,
+    role: 'follower',
+    term,
+    vote,
+    leader: null,
+    commit,
+    applied: state.applied,
+    dispatched: state.applied,
+    mayVoteFrom: state.mayVoteFrom,
+    electionElapsed: 0,
+    electionTimeout: 0,
+    heartbeatElapsed: 0,
+    hintedCampaignIn: null,
+    heldPreVote: null,
+    votes: new Map(),
+    peers: [],
+    peerById: new Map(),
+    isMembershipSettled: false,
+    flushNeeded: false,
+    round: 0,
+    roundNeeded: false,
+    transferTo: null,
+    transferTicksLeft: 0,
+    readQueue: new ReadQueue(),
+    forwardedReads: new ForwardedReads(),
+    // Bound once: they are called for every acknowledgement.
+    matchOf: (id) => matchOf(core, id),
+    ackedRoundOf: (id) => (id === core.id ? core.round : countedRound(core.peerById.get(id))),
+    readyNumber: 0,
+    handedHardState: { term, vote, commit: state.hardState.commit },
+    snapshot: null,
+    installing: null,
+    messages: [],
+    messagesAfterPersist: [],
+    grants: [],
+    droppedReads: [],
+    snapshotsToSend: [],
+  }
+  endRepair(core)
+  resetElectionTimer(core)
+  return core
+}
+
+/** What a quorum may count on: the own log by what is durable, a peer's by what it acknowledged. */
+function matchOf(core: Core, id: ReplicaId): number {
+  if (id === core.id) return core.durability.persistedIndex
+  const peer = core.peerById.get(id)
+  return peer === undefined || peer.isRepairing ? 0 : peer.match
+}
+
+function countedRound(peer: Progress | undefined): number {
+  return peer === undefined || peer.isRepairing ? 0 : peer.ackedRound
+}
+
+export function resetElectionTimer(core: Core): void {
+  const { electionTicks, random } = core.options
+  const drawn = random()
+  assert(drawn >= 0 && drawn < 1, `random() returned ${drawn}`)
+  core.electionElapsed = 0
+  core.electionTimeout = electionTicks + Math.floor(drawn * electionTicks)
+}
+
+/** May campaign: it votes, its log is whole, and no snapshot is halfway in. */
+export function isPromotable(core: Core): boolean {
+  return isVoter(core.memberships.current, core.id) && core.mayVoteFrom === null && core.installing === null
+}
+
+export function isRepairing(core: Core): boolean {
+  return core.mayVoteFrom !== null
+}
+
+/** A damaged log is whole again once it reaches, durably, everything this replica ever acknowledged. */
+export function endRepair(core: Core): void {
+  if (core.mayVoteFrom !== null && core.durability.persistedIndex >= core.mayVoteFrom) core.mayVoteFrom = null
+}
+
+/** Appends to the log; a membership takes effect at once. */
+export function appendEntry(core: Core, entry: Entry): void {
+  core.log.append(entry)
+  core.memberships.append(entry)
+}
+
+export function truncateFrom(core: Core, index: LogIndex): void {
+  assert(core.role !== 'leader', 'a leader never rewrites its log')
+  assert(index > core.commit, `truncating committed entry ${index} (commit ${core.commit})`)
+  core.log.truncateFrom(index)
+  core.memberships.truncateFrom(index)
+  core.durability.truncateFrom(index)
+}
+
+export function commitTo(core: Core, index: LogIndex): void {
+  if (index <= core.commit) return
+  assert(index <= core.log.lastIndex, `commit ${index} beyond the log's end ${core.log.lastIndex}`)
+  core.commit = index
+}
+
+export function send(core: Core, message: Message): void {
+  assert(message.from === core.id && message.to !== core.id)
+  core.messages.push(message)
+}
+
+/** The message promises something that must survive a crash. */
+export function sendAfterPersist(core: Core, message: Message): void {
+  assert(message.from === core.id && message.to !== core.id)
+  core.messagesAfterPersist.push(message)
+}
+
+function assertOptions(options: RaftOptions): void {
+  assert(Number.isSafeInteger(options.id) && options.id >= 1)
+  assert(Number.isInteger(options.heartbeatTicks) && options.heartbeatTicks >= 1)
+  assert(Number.isInteger(options.electionTicks) && options.electionTicks > options.heartbeatTicks)
+  for (const limit of [
+    options.maxMessageBytes,
+    options.maxInflightMessages,
+    options.maxInflightBytes,
+    options.maxUncommittedBytes,
+    options.maxApplyBytes,
+  ]) {
+    assert(Number.isSafeInteger(limit) && limit >= 1, `a limit is ${limit}`)
+  }
+}
+
+/**
+ * `applied` and `commit` may lie beyond a damaged log: the engine, or an earlier log, was further.
+ * Beyond a whole log they prove that storage lost entries without noticing, and nothing is safe then.
+ */
+function assertState(state: RaftState, log: RaftLog): void {
+  assert(state.applied >= state.base.index, 'applied lies before the log')
+  assert(log.lastTerm <= state.hardState.term, 'the log is ahead of the hard state')
+  if (state.mayVoteFrom !== null) return
+  const { lastIndex } = log
+  assert(state.applied <= lastIndex, `applied ${state.applied} beyond the log's end ${lastIndex}`)
+  assert(
+    state.hardState.commit <= lastIndex,
+    `commit ${state.hardState.commit} beyond the log's end ${lastIndex}`,
+  )
+  assert(state.base.index >= INDEX_ZERO)
+}
