@@ -64,6 +64,14 @@ export class ByteReader {
     throw new MalformedBytes(`varint at ${this.#at} is longer than 8 bytes`)
   }
 
+  /** The next varint, without moving on. */
+  peekVarint(): number {
+    const at = this.#at
+    const value = this.varint()
+    this.#at = at
+    return value
+  }
+
   byteString(): ByteString {
     const length = this.varint()
     const at = this.#take(length)

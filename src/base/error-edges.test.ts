@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bytesToUtf8, isByteString } from './bytes.ts'
-import { httpProblem, REDIS_ERROR_LINE_BYTES_MAX, redisErrorLine } from './error-edges.ts'
 import { errorNames, errorRow } from './error-catalogue.ts'
+import { httpProblem, REDIS_ERROR_LINE_BYTES_MAX, redisErrorLine } from './error-edges.ts'
 import { retriesExhausted, storageError } from './errors.ts'
 
 describe('errors at the edges', () => {

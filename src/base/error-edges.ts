@@ -5,7 +5,7 @@
  *   HTTP    problem+json (RFC 9457) with our code, type and flags beside the standard members
  */
 import assert from 'node:assert/strict'
-import { utf8ToBytes, type ByteString } from './bytes.ts'
+import { type ByteString, utf8ToBytes } from './bytes.ts'
 import { type ErrorName, errorRow } from './error-catalogue.ts'
 import { type ErrorRow, type ErrorType } from './error-row.ts'
 import { StorageError } from './errors.ts'
