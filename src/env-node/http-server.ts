@@ -70,7 +70,7 @@ export async function listenHttp(
 function bind(server: Server, { host, port }: Address): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void =>
-      reject(new NetworkFault(`listen ${host}:${port}`, error.code ?? 'EUNKNOWN', error))
+      reject(new NetworkFault(`listen on ${host}:${port}`, error.code ?? 'EUNKNOWN', error))
     server.once('error', onError)
     server.listen({ host, port }, () => {
       server.off('error', onError)

@@ -132,7 +132,7 @@ class DirectoryDisk implements NodeDisk {
   }
 
   #resolve(operation: DiskOperation, path: string): string {
-    if (path === '') return this.#directory
+    if (path === '' || path === '.') return this.#directory
     if (isAbsolute(path) || path.includes('\0')) throw new DiskFault(operation, path, 'EINVAL')
     for (const name of path.split('/')) {
       if (name === '' || name === '.' || name === '..') throw new DiskFault(operation, path, 'EINVAL')

@@ -7,8 +7,8 @@
  * - A `datasync` that failed says nothing about any unsynced byte, and a second `datasync` that
  *   succeeds does not make up for it: the caller must abandon the file.
  *
- * Paths are relative to the data directory, with `/`, and `''` is that directory itself; they never
- * contain `..` (EINVAL). Every failure is a `DiskFault`. No operation retries.
+ * Paths are relative to the data directory, with `/`, and `''` or `.` is that directory itself; they
+ * never contain `..` (EINVAL). Every failure is a `DiskFault`. No operation retries.
  */
 import type { Buffer } from 'node:buffer'
 

@@ -192,7 +192,9 @@ function describeDedicated(check: Check): void {
     assert.equal(bytes.length, 8192)
     assert.deepEqual([bytes[0], bytes[10], bytes[1024], bytes[1536], bytes[2048]], [3, 0, 1, 2, 0])
     await file.close()
-    assert.equal((await (await disk.open('log', 'read')).read(1024, 1))[0], 1)
+    const reader = await disk.open('log', 'read')
+    assert.equal((await reader.read(1024, 1))[0], 1)
+    await reader.close()
   })
   check('several dedicated files at once', async (disk) => {
     const files = await Promise.all(
