@@ -30,6 +30,7 @@ const HARMLESS_NAMES: ReadonlySet<string> = new Set([
   'endpoints.json',
   'endpoints.json.tmp',
   'demo.json',
+  'demo.json.tmp',
 ])
 
 export type Identity = {

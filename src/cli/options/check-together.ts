@@ -15,15 +15,12 @@ function checkBind(resolved: ResolvedOptions): readonly OptionProblem[] {
   const { host, password } = resolved.values
   const isProtected = password !== null || resolved.values['password-file'] !== null
   if (isLoopback(host) || isProtected || resolved.values['force-insecure-bind']) return []
-  return [
-    problem(
-      resolved,
-      'host',
-      `option host: ${host} can be reached from other machines, and there is no password: whoever reaches the port ` +
-        'could read, change and delete everything',
-      'set password-file or password, bind to 127.0.0.1, or say force-insecure-bind if the network itself is protected',
-    ),
-  ]
+  const message =
+    `option host: ${host} can be reached from other machines, and there is no password: whoever reaches the ` +
+    'port could read, change and delete everything'
+  const allowed =
+    'set password-file or password, bind to 127.0.0.1, or say force-insecure-bind if the network itself is protected'
+  return [{ ...problem(resolved, 'host', message, allowed), kind: 'exposure' }]
 }
 
 export function isLoopback(host: string): boolean {

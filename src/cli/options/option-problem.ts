@@ -17,6 +17,8 @@ export type OptionProblem = {
   readonly message: string
   /** What would be right; null when the message says it. */
   readonly allowed: string | null
+  /** Told apart because it has an error code of its own. */
+  readonly kind?: 'exposure'
 }
 
 export function describeSource(name: OptionName, source: OptionSource): string {

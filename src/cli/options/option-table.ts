@@ -24,7 +24,7 @@ import {
 export type OptionSpec<Value> = {
   readonly kind: ValueKind<Value>
   /** null: none. */
-  readonly default: Value | null
+  readonly default: NoInfer<Value> | null
   /** One sentence, without its full stop. */
   readonly summary: string
   /** More of what an operator should know, for the reference page only. */
@@ -36,10 +36,11 @@ export type OptionSpec<Value> = {
   readonly secret?: boolean
 }
 
-export const SECTIONS = ['Where', 'Cluster', 'Security', 'Timing', 'Limits', 'Logging'] as const
+export const SECTIONS = ['Where', 'Cluster', 'Security', 'Timing', 'Limits', 'Process'] as const
 export type Section = (typeof SECTIONS)[number]
 
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const
+export const LOG_FORMATS = ['auto', 'text', 'json'] as const
 
 const MIB = 1_048_576
 
@@ -184,7 +185,19 @@ export const OPTIONS = {
     kind: choiceKind(LOG_LEVELS),
     default: 'info',
     summary: 'Least important log line that is written',
-    section: 'Logging',
+    section: 'Process',
+  }),
+  'log-format': option({
+    kind: choiceKind(LOG_FORMATS),
+    default: 'auto',
+    summary: 'Form of log lines on standard error; auto: text on a terminal, JSON elsewhere',
+    section: 'Process',
+  }),
+  'stop-with-stdin': option({
+    kind: switchKind,
+    default: false,
+    summary: 'Stop when standard input ends, as it does when the process that started this one is gone',
+    section: 'Process',
   }),
 } as const
 
