@@ -114,7 +114,9 @@ export class Applier<Command, Reply> {
     assert(entry.index === this.#store.applied.position.index + 1, 'committed entries are consecutive')
     const local = this.#callbacks.takeLocal(entry)
     const payload =
-      entry.kind !== EntryKind.command ? null : (local?.payload ?? decodePayload(this.#machine, entry.payload))
+      entry.kind !== EntryKind.command
+        ? null
+        : (local?.payload ?? decodePayload(this.#machine, entry.payload))
     return { entry, payload, local, nextOrdinal: 0 }
   }
 
@@ -159,7 +161,10 @@ export class Applier<Command, Reply> {
     const before = this.#store.applied
     const timeMs = payload === null ? before.timeMs : Math.max(payload.timeMs, before.timeMs)
     const version = payload?.kind === 'version' ? payload.machineVersion : before.machineVersion
-    assert(version <= this.#machine.version, `this program runs machine version ${this.#machine.version}, the group ${version}`)
+    assert(
+      version <= this.#machine.version,
+      `this program runs machine version ${this.#machine.version}, the group ${version}`,
+    )
     const membership = entry.kind === EntryKind.membership ? entry.payload : before.membership
     this.#store.finishEntry({ index: entry.index, term: entry.term }, timeMs, version, membership)
     if (payload?.kind === 'check') this.#callbacks.onCheck(entry.index, this.#store.digest())

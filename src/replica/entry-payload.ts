@@ -14,7 +14,12 @@ const KIND_CHECK = 2
 const KIND_VERSION = 3
 
 export type EntryPayload<Command> =
-  | { readonly kind: 'commands'; readonly timeMs: number; readonly seed: number; readonly commands: readonly Command[] }
+  | {
+      readonly kind: 'commands'
+      readonly timeMs: number
+      readonly seed: number
+      readonly commands: readonly Command[]
+    }
   | { readonly kind: 'check'; readonly timeMs: number }
   | { readonly kind: 'version'; readonly timeMs: number; readonly machineVersion: number }
 
@@ -69,7 +74,8 @@ function decodeBody<Command>(
   const seed = reader.u32()
   const count = reader.varint()
   // A command takes at least one byte: a count beyond that is damage, not a reason to allocate.
-  if (count === 0 || count > reader.remaining) throw new MalformedBytes(`${count} commands in ${reader.remaining} bytes`)
+  if (count === 0 || count > reader.remaining)
+    throw new MalformedBytes(`${count} commands in ${reader.remaining} bytes`)
   const commands: Command[] = []
   for (let ordinal = 0; ordinal < count; ordinal++) commands.push(machine.decode(reader))
   return { kind: 'commands', timeMs, seed, commands }

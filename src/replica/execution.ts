@@ -46,7 +46,10 @@ export class ExecutionView implements MachineView {
   /** Fetches what is needed, keeping what earlier rounds fetched. */
   async fulfil(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<void> {
     this.#rounds += 1
-    assert(this.#rounds <= NEED_ROUNDS_MAX, `the machine asked for data ${this.#rounds} times for one command`)
+    assert(
+      this.#rounds <= NEED_ROUNDS_MAX,
+      `the machine asked for data ${this.#rounds} times for one command`,
+    )
     const before = this.#fetched
     const more = await this.#store.fetch(keys, ranges)
     if (before === null || !this.#store.isCurrent(before) || before.flushCount !== more.flushCount) {

@@ -88,7 +88,11 @@ export class Overlay {
    * Lays the overlay over engine records of the same range. `exhausted`: the engine had no more.
    * Undefined when deletions left fewer than `range.limit` and the engine may have more.
    */
-  merge(range: KeyRange, fromEngine: readonly KeyValue[], exhausted: boolean): readonly KeyValue[] | undefined {
+  merge(
+    range: KeyRange,
+    fromEngine: readonly KeyValue[],
+    exhausted: boolean,
+  ): readonly KeyValue[] | undefined {
     const changed = this.#changesIn(range, exhausted ? null : (fromEngine.at(-1)?.key ?? range.from))
     if (changed.size === 0) return cut(fromEngine, range.limit, exhausted)
     const merged: KeyValue[] = []
@@ -102,7 +106,8 @@ export class Overlay {
     const changed: Records = new Map()
     for (const records of this.#layersFor(range.from)) {
       for (const [key, value] of records) {
-        if (key >= range.from && key < range.to && (lastKey === null || key <= lastKey)) changed.set(key, value)
+        if (key >= range.from && key < range.to && (lastKey === null || key <= lastKey))
+          changed.set(key, value)
       }
     }
     return changed
@@ -124,7 +129,11 @@ function makeLayer(): Layer {
   return { data: new Map(), meta: new Map(), bytes: 0 }
 }
 
-function cut(records: readonly KeyValue[], limit: number, exhausted: boolean): readonly KeyValue[] | undefined {
+function cut(
+  records: readonly KeyValue[],
+  limit: number,
+  exhausted: boolean,
+): readonly KeyValue[] | undefined {
   if (records.length >= limit) return records.length === limit ? records : records.slice(0, limit)
   return exhausted ? records : undefined
 }

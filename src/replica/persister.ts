@@ -89,7 +89,13 @@ function recordsOf(group: GroupId, ready: Ready): readonly LogRecord[] {
   const records: LogRecord[] = []
   if (ready.snapshot !== null) {
     const { position, membership } = ready.snapshot
-    records.push({ kind: 'base', group, position, membership: encodeMembership(membership), discardsTail: true })
+    records.push({
+      kind: 'base',
+      group,
+      position,
+      membership: encodeMembership(membership),
+      discardsTail: true,
+    })
   }
   if (ready.entries.length > 0) records.push({ kind: 'entries', group, entries: ready.entries })
   if (ready.hardState !== null) records.push({ kind: 'hardState', group, hardState: ready.hardState })

@@ -26,7 +26,11 @@ export type ProposerLimits = {
   readonly pendingCommandsMax: number
 }
 
-type Pending<Command, Reply> = { readonly command: Command; readonly bytes: number; readonly responder: Responder<Reply> }
+type Pending<Command, Reply> = {
+  readonly command: Command
+  readonly bytes: number
+  readonly responder: Responder<Reply>
+}
 
 type Inflight<Command, Reply> = {
   readonly position: LogPosition

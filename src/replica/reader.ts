@@ -23,8 +23,8 @@ type Round<Command, Reply> = {
 
 export type ReaderCallbacks = {
   readonly onFailure: (error: unknown) => void
-  /** A read can't be answered before logical time reaches this. */
-  readonly onNeedTime: (timeMs: number) => void
+  /** A read waits for logical time to reach the reader's clock. */
+  readonly onNeedTime: () => void
 }
 
 export class Reader<Command, Reply> {
@@ -105,6 +105,13 @@ export class Reader<Command, Reply> {
     if (this.#untilTime.length > 0) this.#runReachedTime()
   }
 
+  /** Logical time can't be advanced from here: those who wait for it ask elsewhere. */
+  failUntilTime(): void {
+    const waiting = this.#untilTime
+    this.#untilTime = []
+    this.#failReads(waiting.map(({ read }) => read))
+  }
+
   /** The replica lost its leader: nothing that waits for a round will be granted. */
   failAll(): void {
     if (this.#asked !== null) this.#failRound(this.#asked)
@@ -113,9 +120,7 @@ export class Reader<Command, Reply> {
     this.#failReads(orphans)
     this.#failReads(this.#waiting)
     this.#waiting = []
-    const untilTime = this.#untilTime
-    this.#untilTime = []
-    this.#failReads(untilTime.map(({ read }) => read))
+    this.failUntilTime()
   }
 
   #failRound(round: Round<Command, Reply>): void {
@@ -168,7 +173,9 @@ export class Reader<Command, Reply> {
 
   #settle(
     read: PendingRead<Command, Reply>,
-    outcome: { readonly kind: 'done'; readonly reply: Reply } | { readonly kind: 'needTime'; readonly timeMs: number },
+    outcome:
+      | { readonly kind: 'done'; readonly reply: Reply }
+      | { readonly kind: 'needTime'; readonly timeMs: number },
   ): void {
     if (outcome.kind === 'done') {
       this.#readsOpen -= 1
@@ -176,7 +183,7 @@ export class Reader<Command, Reply> {
       return
     }
     this.#untilTime.push({ timeMs: outcome.timeMs, read })
-    this.#callbacks.onNeedTime(outcome.timeMs)
+    this.#callbacks.onNeedTime()
   }
 
   #runReachedTime(): void {

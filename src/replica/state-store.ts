@@ -14,15 +14,21 @@
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
-import { StateHash } from '../base/hash64.ts'
 import type { LogPosition } from '../base/log-entry.ts'
 import type { KeyRange, KeyValue, Write } from '../base/machine.ts'
 import { META_PARTITION } from '../base/machine.ts'
 import type { Engine, EngineOperation, EngineSnapshot } from '../env/engine.ts'
 import {
-  APPLIED_KEY, type AppliedRecord, dataEpochs, type EngineKeys, encodeApplied, garbageRanges, hashChunkKey, makeEngineKeys,
+  APPLIED_KEY,
+  type AppliedRecord,
+  dataEpochs,
+  type EngineKeys,
+  encodeApplied,
+  garbageRanges,
+  makeEngineKeys,
 } from './engine-records.ts'
 import { type Layer, Overlay } from './overlay.ts'
+import type { StoredHash } from './stored-hash.ts'
 import { ValueCache } from './value-cache.ts'
 
 export type StateStoreLimits = {
@@ -41,7 +47,11 @@ export type Fetched = {
   readonly flushCount: number
   readonly keys: EngineKeys
 }
-type FetchedRange = { readonly range: KeyRange; readonly records: readonly KeyValue[]; readonly exhausted: boolean }
+type FetchedRange = {
+  readonly range: KeyRange
+  readonly records: readonly KeyValue[]
+  readonly exhausted: boolean
+}
 
 /** Fetching again after a flush came between; more than this means the engine is slower than the flushes. */
 const FETCH_ATTEMPTS_MAX = 100
@@ -55,7 +65,7 @@ export class StateStore {
   readonly #limits: StateStoreLimits
   readonly #overlay = new Overlay()
   readonly #cache: ValueCache
-  #hash: StateHash
+  #hash: StoredHash
   readonly #onFlushed: () => void
   readonly #onFailure: (error: unknown) => void
   #keys: EngineKeys
@@ -71,7 +81,7 @@ export class StateStore {
 
   constructor(
     engine: Engine,
-    found: { readonly applied: AppliedRecord; readonly hash: StateHash },
+    found: { readonly applied: AppliedRecord; readonly hash: StoredHash },
     limits: StateStoreLimits,
     callbacks: { readonly onFlushed: () => void; readonly onFailure: (error: unknown) => void },
   ) {
@@ -142,7 +152,9 @@ export class StateStore {
       }
       return fetched
     }
-    throw new Error(`read of ${keys.length} keys and ${ranges.length} ranges was overtaken by ${FETCH_ATTEMPTS_MAX} flushes`)
+    throw new Error(
+      `read of ${keys.length} keys and ${ranges.length} ranges was overtaken by ${FETCH_ATTEMPTS_MAX} flushes`,
+    )
   }
 
   /** The old value of every write must be known: see `unknownOldValues`. */
@@ -160,7 +172,11 @@ export class StateStore {
   }
 
   /** Keys whose old value is needed and not in memory: fetch them, then write. */
-  unknownOldValues(writes: readonly Write[], clearsData: boolean, fetched: Fetched | null): readonly ByteString[] {
+  unknownOldValues(
+    writes: readonly Write[],
+    clearsData: boolean,
+    fetched: Fetched | null,
+  ): readonly ByteString[] {
     let unknown: ByteString[] | null = null
     for (const write of writes) {
       if (this.#oldValue(write, clearsData, fetched) !== undefined) continue
@@ -176,7 +192,8 @@ export class StateStore {
     assert(timeMs >= this.#applied.timeMs, 'logical time never runs backwards')
     this.#applied = { position, timeMs, machineVersion, epochs: this.#keys.epochs, membership }
     const isDue =
-      this.#overlay.activeRecords >= this.#limits.flushRecords || this.#overlay.activeBytes >= this.#limits.flushBytes
+      this.#overlay.activeRecords >= this.#limits.flushRecords ||
+      this.#overlay.activeBytes >= this.#limits.flushBytes
     if (isDue) this.flush()
   }
 
@@ -232,14 +249,15 @@ export class StateStore {
   }
 
   /** Makes what was staged under `applied.epochs` the state: one batch, durable when it returns. */
-  async install(applied: AppliedRecord, hash: StateHash): Promise<void> {
+  async install(applied: AppliedRecord, hash: StoredHash): Promise<void> {
     assert(applied.position.index > this.#applied.position.index, 'a snapshot never takes the state back')
     await this.stop()
     if (this.#failure !== null) throw this.#failure
-    const operations: EngineOperation[] = garbageRanges(applied.epochs).map((range) => ({ kind: 'deleteRange', ...range }))
-    for (const chunk of hash.allChunks()) {
-      operations.push({ kind: 'put', key: hashChunkKey(chunk), value: hash.encodeChunk(chunk) })
-    }
+    const operations: EngineOperation[] = garbageRanges(applied.epochs).map((range) => ({
+      kind: 'deleteRange',
+      ...range,
+    }))
+    operations.push(...hash.takeAll())
     operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
     await this.#engine.write(operations)
     await this.#engine.persist()
@@ -280,7 +298,11 @@ export class StateStore {
 
   async #fetchRange(range: KeyRange, engineKeys: EngineKeys): Promise<FetchedRange> {
     const limit = range.limit + this.#overlay.countIn(range) + RANGE_SLACK
-    const found = await this.#engine.range({ from: engineKeys.of(range.from), to: engineKeys.of(range.to), limit })
+    const found = await this.#engine.range({
+      from: engineKeys.of(range.from),
+      to: engineKeys.of(range.to),
+      limit,
+    })
     const records = found.map(({ key, value }) => ({ key: engineKeys.machineKeyOf(key), value }))
     return { range, records, exhausted: found.length < limit }
   }
@@ -290,22 +312,23 @@ export class StateStore {
     this.#keys = makeEngineKeys({ data: this.allocateEpoch(), meta: this.#keys.epochs.meta })
     this.#overlay.clearData()
     this.#cache.clear()
-    this.#hash.clearPartitions(0, META_PARTITION)
+    this.#hash.clearData()
   }
 
   #operationsFor(layer: Layer, applied: AppliedRecord, keys: EngineKeys): EngineOperation[] {
     const operations: EngineOperation[] = []
-    for (const epoch of this.#clearedEpochs) operations.push({ kind: 'deleteRange', ...dataEpochs(epoch, epoch + 1) })
+    for (const epoch of this.#clearedEpochs)
+      operations.push({ kind: 'deleteRange', ...dataEpochs(epoch, epoch + 1) })
     this.#clearedEpochs = []
     for (const records of [layer.meta, layer.data]) {
       for (const [key, value] of records) {
         const engineKey = keys.of(key)
-        operations.push(value === null ? { kind: 'delete', key: engineKey } : { kind: 'put', key: engineKey, value })
+        operations.push(
+          value === null ? { kind: 'delete', key: engineKey } : { kind: 'put', key: engineKey, value },
+        )
       }
     }
-    for (const chunk of this.#hash.takeDirtyChunks()) {
-      operations.push({ kind: 'put', key: hashChunkKey(chunk), value: this.#hash.encodeChunk(chunk) })
-    }
+    operations.push(...this.#hash.takeChanges())
     operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
     return operations
   }

@@ -18,7 +18,11 @@ export type SnapshotBegin = {
   /** The sender's applied record, encoded; its epochs mean nothing to the receiver. */
   readonly applied: ByteString
 }
-export type SnapshotChunk = { readonly id: SnapshotId; readonly ordinal: number; readonly records: readonly KeyValue[] }
+export type SnapshotChunk = {
+  readonly id: SnapshotId
+  readonly ordinal: number
+  readonly records: readonly KeyValue[]
+}
 export type SnapshotEnd = { readonly id: SnapshotId; readonly chunks: number; readonly digest: ByteString }
 
 export function writeBegin(writer: ByteWriter, begin: SnapshotBegin): void {

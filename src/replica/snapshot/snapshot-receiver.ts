@@ -8,15 +8,15 @@
 import type { ByteReader } from '../../base/byte-reader.ts'
 import type { ReplicaId } from '../../base/ids.ts'
 import type { LogPosition, Term } from '../../base/log-entry.ts'
-import { StateHash } from '../../base/hash64.ts'
 import type { ByteString } from '../../base/bytes.ts'
 import type { Logger } from '../../env/logger.ts'
 import { type AppliedRecord, decodeApplied } from '../engine-records.ts'
 import type { StateStore } from '../state-store.ts'
+import { StoredHash } from '../stored-hash.ts'
 import type { Respond } from '../transport/transport.ts'
 import { readBegin, readChunk, readEnd } from './snapshot-codec.ts'
 
-export type ReceivedSnapshot = { readonly applied: AppliedRecord; readonly hash: StateHash }
+export type ReceivedSnapshot = { readonly applied: AppliedRecord; readonly hash: StoredHash }
 
 type Receiving = {
   readonly number: number
@@ -24,7 +24,7 @@ type Receiving = {
   readonly term: Term
   readonly applied: AppliedRecord
   readonly epoch: number
-  readonly hash: StateHash
+  readonly hash: StoredHash
   nextOrdinal: number
 }
 
@@ -55,7 +55,15 @@ export class SnapshotReceiver {
         const epoch = this.#dependencies.store.allocateEpoch()
         const sent = decodeApplied(begin.applied)
         const applied = { ...sent, epochs: { data: epoch, meta: epoch } }
-        this.#receiving = { number: begin.id.number, from, term: begin.term, applied, epoch, hash: new StateHash(), nextOrdinal: 0 }
+        this.#receiving = {
+          number: begin.id.number,
+          from,
+          term: begin.term,
+          applied,
+          epoch,
+          hash: new StoredHash(),
+          nextOrdinal: 0,
+        }
       }
       const { nextOrdinal } = this.#receiving as Receiving
       respond((writer) => writer.varint(nextOrdinal))
@@ -94,7 +102,9 @@ export class SnapshotReceiver {
       const isWhole = receiving.nextOrdinal === end.chunks && receiving.hash.digest() === end.digest
       if (!isWhole) {
         this.#dependencies.logger.error('a received snapshot does not match its digest and is thrown away', {
-          from, chunks: receiving.nextOrdinal, expectedChunks: end.chunks,
+          from,
+          chunks: receiving.nextOrdinal,
+          expectedChunks: end.chunks,
         })
       }
       respond((writer) => writer.u8(isWhole && this.#offer(receiving) ? 1 : 0))

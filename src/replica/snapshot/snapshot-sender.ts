@@ -15,13 +15,19 @@ import type { KeyValue } from '../../base/machine.ts'
 import { type Clock, sleep } from '../../env/clock.ts'
 import type { EngineSnapshot } from '../../env/engine.ts'
 import {
-  APPLIED_KEY, dataEpochs, decodeApplied, type EngineKeyRange, type EngineKeys, makeEngineKeys, metaEpochs,
+  APPLIED_KEY,
+  dataEpochs,
+  decodeApplied,
+  type EngineKeyRange,
+  type EngineKeys,
+  makeEngineKeys,
+  metaEpochs,
 } from '../engine-records.ts'
 import { RequestKind } from '../request-kinds.ts'
 import type { StateStore } from '../state-store.ts'
+import { StoredHash } from '../stored-hash.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type SnapshotId, writeBegin, writeChunk, writeEnd } from './snapshot-codec.ts'
-import { readStateHash } from './stored-hash.ts'
 
 const CHUNK_BYTES = 256 * 1024
 const PAGE_RECORDS = 1_000
@@ -83,7 +89,7 @@ class Sending {
     this.#keys = makeEngineKeys(applied.epochs)
     this.#ranges = [metaEpochs(meta, meta + 1), dataEpochs(data, data + 1)]
     this.#cursors.push({ range: 0, from: (this.#ranges[0] as EngineKeyRange).from })
-    const digest = (await readStateHash(this.#view)).digest()
+    const digest = (await StoredHash.read(this.#view)).digest()
     for (let attempt = 0; attempt < ATTEMPTS_MAX && !this.#dependencies.isCancelled(); attempt++) {
       if (attempt > 0) await sleep(this.#dependencies.clock, ATTEMPT_PAUSE_MS)
       const begun = await this.#request(RequestKind.snapshotBegin, (writer) =>
@@ -110,7 +116,8 @@ class Sending {
     for (let ordinal = first; ; ordinal++) {
       if (this.#dependencies.isCancelled()) return null
       const cursor = this.#cursors[ordinal]
-      if (cursor === undefined) throw new Error(`the receiver asks for chunk ${ordinal} of ${this.#cursors.length}`)
+      if (cursor === undefined)
+        throw new Error(`the receiver asks for chunk ${ordinal} of ${this.#cursors.length}`)
       const { records, next } = await this.#readChunk(cursor)
       if (records.length === 0) return ordinal
       this.#cursors[ordinal + 1] = next

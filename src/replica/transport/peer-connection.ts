@@ -132,7 +132,8 @@ export class PeerConnection {
       return
     }
     if (type === FrameType.response) this.#onResponseFrame(body)
-    else if (!this.#callbacks.onFrame(type, body)) this.#refuse(`closing a peer connection: unexpected frame type ${type}`)
+    else if (!this.#callbacks.onFrame(type, body))
+      this.#refuse(`closing a peer connection: unexpected frame type ${type}`)
   }
 
   #onHelloFrame(body: ByteReader): void {
@@ -140,7 +141,9 @@ export class PeerConnection {
     const ours = this.#makeHello()
     const isForeign = hello.clusterId !== '' && ours.clusterId !== '' && hello.clusterId !== ours.clusterId
     if (isForeign) {
-      this.#refuse(`closing a peer connection: node ${hello.nodeId} belongs to cluster ${hello.clusterId}, this node to ${ours.clusterId}`)
+      this.#refuse(
+        `closing a peer connection: node ${hello.nodeId} belongs to cluster ${hello.clusterId}, this node to ${ours.clusterId}`,
+      )
       return
     }
     this.#hello = hello
@@ -189,7 +192,8 @@ export class PeerConnection {
 
 function decodeHello(body: ByteReader): Hello {
   const version = body.u8()
-  if (version !== PROTOCOL_VERSION) throw new MalformedBytes(`peer speaks protocol version ${version}, this node ${PROTOCOL_VERSION}`)
+  if (version !== PROTOCOL_VERSION)
+    throw new MalformedBytes(`peer speaks protocol version ${version}, this node ${PROTOCOL_VERSION}`)
   const clusterId = body.byteString()
   const from = body.varint()
   const nodeId = body.byteString()

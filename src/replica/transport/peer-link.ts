@@ -93,7 +93,10 @@ export class PeerLink {
       return
     }
     this.#world.logger.warning('the node at a peer address is another one', {
-      address: this.#address, expected: this.#peer, found: hello.from, nodeId: hello.nodeId,
+      address: this.#address,
+      expected: this.#peer,
+      found: hello.from,
+      nodeId: hello.nodeId,
     })
     this.#connection?.close()
   }

@@ -132,12 +132,18 @@ export class Transport {
   }
 
   /** Asks a node of which only the address is known, over a connection of its own. */
-  requestAt(kind: number, address: Address, write: (writer: ByteWriter) => void, onResponse: OnResponse): void {
+  requestAt(
+    kind: number,
+    address: Address,
+    write: (writer: ByteWriter) => void,
+    onResponse: OnResponse,
+  ): void {
     const connection = this.#connect(address, {
-      onHello: () => connection.request(kind, write, (body) => {
-        onResponse(body)
-        connection.close()
-      }),
+      onHello: () =>
+        connection.request(kind, write, (body) => {
+          onResponse(body)
+          connection.close()
+        }),
       onClosed: () => {},
     })
     connection.onNeverUp(() => onResponse(null))
@@ -167,7 +173,10 @@ export class Transport {
     return new PeerConnection(connection, 'outgoing', () => this.#hello(), {
       ...callbacks,
       onFrame: (type) => {
-        this.#world.logger.warning('peer sent a frame that does not belong on this connection', { type, address })
+        this.#world.logger.warning('peer sent a frame that does not belong on this connection', {
+          type,
+          address,
+        })
         return false
       },
       onProblem: (problem) => this.#world.logger.warning(problem, { address }),

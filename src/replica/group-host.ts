@@ -1,0 +1,300 @@
+/**
+ * The groups of one node: they share its log, its transport, its ticks and its fate.
+ *
+ * A replica of a group this node has not heard of is made when a member of the cluster addresses
+ * it: it starts empty and without a vote, and the leader fills it. A group that was dropped here
+ * is not made again by a late message, because replica ids are never used twice.
+ */
+import { ByteReader, MalformedBytes } from '../base/byte-reader.ts'
+import { type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
+import { makeLogIndex } from '../base/log-entry.ts'
+import type { Clock, Timer } from '../env/clock.ts'
+import type { Engine, EngineStore } from '../env/engine.ts'
+import type { Logger } from '../env/logger.ts'
+import type { Random } from '../env/random.ts'
+import { createRaft } from '../raft/create-raft.ts'
+import type { Membership } from '../raft/membership.ts'
+import { decodeMessage } from '../raft/message-codec.ts'
+import type { SharedLog } from '../storage/log/shared-log.ts'
+import { Group, type GroupHealth } from './group.ts'
+import type { GroupOptions } from './group-options.ts'
+import type { GroupMachine } from './group-machine.ts'
+import {
+  createGroupState,
+  groupEngineName,
+  NO_MEMBERSHIP,
+  type OpenedState,
+  recoverGroupState,
+} from './open-group.ts'
+import { NoticeKind, RequestKind } from './request-kinds.ts'
+import { StateStore } from './state-store.ts'
+import type { Respond, Transport } from './transport/transport.ts'
+
+/** One tick of every group: the unit of heartbeats and election timeouts. */
+export const TICK_MS = 10
+/** A loop that stood still is not owed the ticks it missed: they would all time out at once. */
+const TICKS_CAUGHT_UP_MAX = 3
+/** Pauses between attempts to start a new log segment after a failure; doubles. */
+const REOPEN_MS_MIN = 100
+const REOPEN_MS_MAX = 10_000
+
+export type GroupHostWorld = {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly log: SharedLog
+  readonly engines: EngineStore
+  readonly transport: Transport
+}
+
+export type GroupHostCallbacks = {
+  /** The machine of a group, by its number: the control group's or a data group's. */
+  readonly machineOf: (group: GroupId) => GroupMachine
+  readonly onChange: (group: GroupId) => void
+  /** An entry was applied. Called often: must be cheap. */
+  readonly onApplied: (group: GroupId) => void
+  readonly onHealth: (group: GroupId, health: GroupHealth) => void
+  readonly onLogHealth: (error: Error | null) => void
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: groups of different machines stand side by side here; GroupMachine ties each to its own types
+type AnyGroup = Group<any, any>
+
+export class GroupHost {
+  readonly #self: ReplicaId
+  readonly #world: GroupHostWorld
+  readonly #options: GroupOptions
+  readonly #callbacks: GroupHostCallbacks
+  readonly #groups = new Map<GroupId, AnyGroup>()
+  readonly #opening = new Map<GroupId, Promise<AnyGroup>>()
+  #tickTimer: Timer | null = null
+  #lastTickMs = 0
+  #lastCheckMs = 0
+  #isReopening = false
+  #isStopped = false
+
+  constructor(self: ReplicaId, world: GroupHostWorld, options: GroupOptions, callbacks: GroupHostCallbacks) {
+    this.#self = self
+    this.#world = world
+    this.#options = options
+    this.#callbacks = callbacks
+    this.#handleSnapshots()
+  }
+
+  get groups(): ReadonlyMap<GroupId, AnyGroup> {
+    return this.#groups
+  }
+
+  /** Opens what the log holds; the caller then starts the ticks. */
+  async recover(): Promise<void> {
+    for (const found of this.#world.log.takeRecovered()) {
+      if (found.damage !== null) {
+        this.#world.logger.error(
+          'the log of a group is damaged; its replica asks its peers before it votes',
+          {
+            group: found.group,
+            path: found.damage.path,
+            offset: found.damage.offset,
+            detail: found.damage.detail,
+          },
+        )
+      }
+      await this.#open(found.group, (engine) =>
+        recoverGroupState(engine, found, this.#self, this.#world.logger),
+      )
+    }
+  }
+
+  /** A founding voter of a new group. */
+  async found(group: GroupId, membership: Membership): Promise<void> {
+    await this.#open(group, (engine) => createGroupState(engine, group, membership))
+  }
+
+  start(): void {
+    this.#lastTickMs = this.#world.clock.monotonicMs()
+    this.#scheduleTick()
+  }
+
+  onRaftMessages(id: GroupId, from: ReplicaId, messages: readonly Uint8Array[]): void {
+    if (this.#isStopped) return
+    const group = this.#groups.get(id)
+    if (group === undefined) {
+      this.#createOnDemand(id, from)
+      return
+    }
+    for (const bytes of messages) {
+      const message = decodeMessage(new ByteReader(bytes))
+      if (message.to !== this.#self || message.from !== from) {
+        throw new MalformedBytes(
+          `message from ${message.from} to ${message.to} came from ${from} to ${this.#self}`,
+        )
+      }
+      group.step(message)
+    }
+  }
+
+  onNotice(kind: number, from: ReplicaId, body: ByteReader): void {
+    if (kind !== NoticeKind.stateDigest) throw new MalformedBytes(`unknown notice ${kind}`)
+    const group = this.#groups.get(makeGroupId(body.varint()))
+    const index = makeLogIndex(body.varint())
+    group?.recordDigest(index, from, body.byteString())
+  }
+
+  onPeerClosed(peer: ReplicaId): void {
+    for (const group of this.#groups.values()) group.peerClosed(peer)
+  }
+
+  onUnreachable(peer: ReplicaId): void {
+    for (const group of this.#groups.values()) group.raft.reportUnreachable(peer)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#tickTimer?.cancel()
+    await Promise.allSettled(this.#opening.values())
+    await Promise.all([...this.#groups.values()].map((group) => group.stop()))
+  }
+
+  #createOnDemand(id: GroupId, from: ReplicaId): void {
+    if (this.#opening.has(id)) return
+    this.#world.logger.info('a peer made this node a replica of a group', { group: id, from })
+    this.#open(id, (engine) => createGroupState(engine, id, NO_MEMBERSHIP)).catch((error: unknown) => {
+      this.#world.logger.error('a replica could not be created', { group: id, error: String(error) })
+    })
+  }
+
+  #open(id: GroupId, load: (engine: Engine) => Promise<OpenedState>): Promise<AnyGroup> {
+    const opening = this.#openNow(id, load).finally(() => this.#opening.delete(id))
+    this.#opening.set(id, opening)
+    return opening
+  }
+
+  async #openNow(id: GroupId, load: (engine: Engine) => Promise<OpenedState>): Promise<AnyGroup> {
+    const engine = await this.#world.engines.open(groupEngineName(id))
+    const state = await load(engine)
+    if (state.logRepair.length > 0) await this.#append(state)
+    const group = this.#makeGroup(id, engine, state)
+    this.#groups.set(id, group)
+    group.schedule()
+    return group
+  }
+
+  #append(state: OpenedState): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#world.log.append(state.logRepair, (error) => (error === undefined ? resolve() : reject(error)))
+    })
+  }
+
+  #makeGroup(id: GroupId, engine: Engine, state: OpenedState): AnyGroup {
+    const { machine, advanceTime } = this.#callbacks.machineOf(id)
+    const raft = createRaft(
+      { id: this.#self, ...this.#options, random: () => this.#world.random.next() },
+      state.raft,
+    )
+    return new Group(
+      {
+        id,
+        raft,
+        machine,
+        advanceTime,
+        engine,
+        makeStore: (callbacks) => new StateStore(engine, state, this.#options.store, callbacks),
+      },
+      this.#world,
+      this.#options,
+      {
+        onHealth: (health) => this.#callbacks.onHealth(id, health),
+        onChange: () => this.#callbacks.onChange(id),
+        onApplied: () => this.#callbacks.onApplied(id),
+        onDigest: (index, digest) => this.#sendDigest(id, index, digest),
+        onLogFailure: (error) => this.#onLogFailure(error),
+      },
+    )
+  }
+
+  #sendDigest(id: GroupId, index: number, digest: string): void {
+    const { voters } = (this.#groups.get(id) as AnyGroup).raft.status().membership
+    for (const voter of voters) {
+      if (voter === this.#self) continue
+      this.#world.transport.notify(NoticeKind.stateDigest, voter, (writer) => {
+        writer.varint(id)
+        writer.varint(index)
+        writer.byteString(digest)
+      })
+    }
+  }
+
+  #handleSnapshots(): void {
+    const route = (
+      kind: number,
+      take: (group: AnyGroup, from: ReplicaId, body: ByteReader, respond: Respond) => void,
+    ): void =>
+      this.#world.transport.handle(kind, (from, body, respond) => {
+        // The group is the first field of all three; the receiver reads the whole body again.
+        const group = this.#groups.get(makeGroupId(body.peekVarint()))
+        if (from === null || group === undefined || this.#isStopped) respond(null)
+        else take(group, from, body, respond)
+      })
+    route(RequestKind.snapshotBegin, (group, from, body, respond) =>
+      group.receiver.begin(from, body, respond),
+    )
+    route(RequestKind.snapshotChunk, (group, from, body, respond) =>
+      group.receiver.chunk(from, body, respond),
+    )
+    route(RequestKind.snapshotEnd, (group, from, body, respond) => group.receiver.end(from, body, respond))
+  }
+
+  #scheduleTick(): void {
+    this.#tickTimer = this.#world.clock.setTimer(TICK_MS, () => this.#tick())
+  }
+
+  #tick(): void {
+    if (this.#isStopped) return
+    const nowMs = this.#world.clock.monotonicMs()
+    const due = Math.floor((nowMs - this.#lastTickMs) / TICK_MS)
+    for (let count = 0; count < Math.min(due, TICKS_CAUGHT_UP_MAX); count++) {
+      for (const group of this.#groups.values()) group.tick()
+    }
+    this.#lastTickMs = due > TICKS_CAUGHT_UP_MAX ? nowMs : this.#lastTickMs + due * TICK_MS
+    if (nowMs - this.#lastCheckMs >= this.#options.checkIntervalMs) this.#checkStates(nowMs)
+    this.#scheduleTick()
+  }
+
+  #checkStates(nowMs: number): void {
+    this.#lastCheckMs = nowMs
+    for (const group of this.#groups.values()) group.checkState()
+    this.#world.log.collectGarbage().catch((error: unknown) => {
+      this.#world.logger.error('old log segments could not be removed', { error: String(error) })
+    })
+  }
+
+  #onLogFailure(error: Error): void {
+    if (this.#isReopening || this.#isStopped) return
+    this.#isReopening = true
+    this.#callbacks.onLogHealth(error)
+    this.#reopenLater(REOPEN_MS_MIN)
+  }
+
+  #reopenLater(pauseMs: number): void {
+    this.#world.clock.setTimer(pauseMs, () => {
+      if (this.#isStopped) return
+      this.#world.log.reopen().then(
+        () => this.#onReopened(),
+        (error: unknown) => {
+          this.#world.logger.error('the log could not be opened again', {
+            error: String(error),
+            againInMs: pauseMs * 2,
+          })
+          this.#reopenLater(Math.min(pauseMs * 2, REOPEN_MS_MAX))
+        },
+      )
+    })
+  }
+
+  #onReopened(): void {
+    this.#isReopening = false
+    this.#world.logger.warning('the log writes again, in a new segment')
+    this.#callbacks.onLogHealth(null)
+    for (const group of this.#groups.values()) group.resumeLog()
+  }
+}

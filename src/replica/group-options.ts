@@ -1,0 +1,41 @@
+/** What every replica of a node shares: limits and timings of its groups. */
+import type { ProposerLimits } from './proposer.ts'
+import type { StateStoreLimits } from './state-store.ts'
+
+export type GroupOptions = {
+  readonly electionTicks: number
+  readonly heartbeatTicks: number
+  readonly maxMessageBytes: number
+  readonly maxInflightMessages: number
+  readonly maxInflightBytes: number
+  readonly maxUncommittedBytes: number
+  readonly maxApplyBytes: number
+  readonly proposer: ProposerLimits
+  readonly store: StateStoreLimits
+  /** Reads waiting or running at once; more are refused. */
+  readonly readsMax: number
+  /** The log is cut when it holds more than this in memory, down to `logKeepBytes`. */
+  readonly logBytesMax: number
+  /** Kept for followers that are a little behind, so that they need no snapshot. */
+  readonly logKeepBytes: number
+  /** Between two comparisons of the replicas' state, if anything was applied in between. */
+  readonly checkIntervalMs: number
+}
+
+const MIB = 1024 * 1024
+
+export const DEFAULT_GROUP_OPTIONS: GroupOptions = {
+  electionTicks: 15,
+  heartbeatTicks: 3,
+  maxMessageBytes: 1 * MIB,
+  maxInflightMessages: 256,
+  maxInflightBytes: 32 * MIB,
+  maxUncommittedBytes: 256 * MIB,
+  maxApplyBytes: 8 * MIB,
+  proposer: { entryCommandsMax: 4_096, entryBytesMax: 1 * MIB, pendingCommandsMax: 200_000 },
+  store: { flushRecords: 4_096, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },
+  readsMax: 200_000,
+  logBytesMax: 32 * MIB,
+  logKeepBytes: 4 * MIB,
+  checkIntervalMs: 2_000,
+}

@@ -1,0 +1,397 @@
+/**
+ * One replica of one group at work: drives the consensus core over log, transport and engine.
+ *
+ * Everything happens in `#pump`, once per turn: what came in during the turn (messages, proposals,
+ * reads, durable writes) is stepped first, then all that the core wants is carried out. Sending,
+ * logging and applying run side by side; what must wait for what is written in raft/raft.ts.
+ *
+ * Failure model. The log fails: nothing is acknowledged, leadership is given up, and after the log
+ * was reopened the same records are appended again. The engine fails, an entry can't be applied or
+ * the state diverges: the replica stops for good and says why (`health`); the rest of the group
+ * goes on without it.
+ */
+import type { GroupId, ReplicaId } from '../base/ids.ts'
+import type { LogIndex } from '../base/log-entry.ts'
+import { ByteWriter } from '../base/byte-writer.ts'
+import type { Machine } from '../base/machine.ts'
+import type { Clock } from '../env/clock.ts'
+import type { Engine } from '../env/engine.ts'
+import type { Logger } from '../env/logger.ts'
+import type { Random } from '../env/random.ts'
+import { decodeMembership } from '../raft/membership-codec.ts'
+import type { Message } from '../raft/message.ts'
+import { encodeMessage } from '../raft/message-codec.ts'
+import type { Raft, Ready, SnapshotPosition, SnapshotRequest } from '../raft/raft.ts'
+import type { SharedLog } from '../storage/log/shared-log.ts'
+import { Applier } from './applier.ts'
+import { DivergenceDetector, type Verdict } from './divergence-detector.ts'
+import type { GroupOptions } from './group-options.ts'
+import { LogCutter } from './log-cutter.ts'
+import type { Failure, Responder } from './outcome.ts'
+import { Persister } from './persister.ts'
+import { Proposer } from './proposer.ts'
+import { Reader } from './reader.ts'
+import { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
+import { sendSnapshot } from './snapshot/snapshot-sender.ts'
+import { StateStore } from './state-store.ts'
+import type { Transport } from './transport/transport.ts'
+
+export type GroupWorld = {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly log: SharedLog
+  readonly transport: Transport
+}
+
+export type GroupHealth = { readonly kind: 'healthy' } | { readonly kind: 'failed'; readonly reason: string }
+
+export type GroupCallbacks = {
+  readonly onHealth: (health: GroupHealth) => void
+  /** Role, term, leader or membership may have changed. */
+  readonly onChange: () => void
+  readonly onApplied: () => void
+  readonly onDigest: (index: LogIndex, digest: string) => void
+  readonly onLogFailure: (error: Error) => void
+}
+
+export type OpenedGroup<Command, Reply> = {
+  readonly id: GroupId
+  readonly raft: Raft
+  readonly machine: Machine<Command, Reply>
+  /** A command that does nothing but move logical time; null when the machine has none. */
+  readonly advanceTime: Command | null
+  readonly engine: Engine
+  /** Makes the store over the engine; the callbacks are the group's. */
+  readonly makeStore: (callbacks: {
+    onFlushed: () => void
+    onFailure: (error: unknown) => void
+  }) => StateStore
+}
+
+export class Group<Command, Reply> {
+  readonly id: GroupId
+  readonly raft: Raft
+  readonly store: StateStore
+  readonly receiver: SnapshotReceiver
+  readonly #engine: Engine
+  readonly #advanceTimeCommand: Command | null
+  readonly #world: GroupWorld
+  readonly #callbacks: GroupCallbacks
+  readonly #applier: Applier<Command, Reply>
+  readonly #proposer: Proposer<Command, Reply>
+  readonly #reader: Reader<Command, Reply>
+  readonly #persister: Persister
+  readonly #cutter: LogCutter
+  readonly #detector = new DivergenceDetector()
+  readonly #sendingTo = new Set<ReplicaId>()
+  #isPumpScheduled = false
+  #isInstalling = false
+  #isStopped = false
+  #health: GroupHealth = { kind: 'healthy' }
+  #changeMark = ''
+  #lastCheckIndex: LogIndex | null = null
+
+  constructor(
+    opened: OpenedGroup<Command, Reply>,
+    world: GroupWorld,
+    options: GroupOptions,
+    callbacks: GroupCallbacks,
+  ) {
+    const { id, raft, machine } = opened
+    this.id = id
+    this.raft = raft
+    this.#engine = opened.engine
+    this.#advanceTimeCommand = opened.advanceTime
+    this.#world = world
+    this.#callbacks = callbacks
+    this.store = opened.makeStore({
+      onFlushed: () => this.#onFlushed(),
+      onFailure: (error) => this.#fail(`the engine failed: ${String(error)}`),
+    })
+    this.#persister = new Persister(id, world.log, (error) => this.#onLogFailure(error))
+    this.#proposer = new Proposer(raft, machine, world, options.proposer, () => this.store.applied.timeMs)
+    this.#applier = new Applier(machine, this.store, world.clock, {
+      takeLocal: (position) => this.#proposer.takeLocal(position),
+      onApplied: (index) => this.#onApplied(index),
+      onCheck: (index, digest) => this.#onCheck(index, digest),
+      onFailure: (error) => this.#fail(`applying the log failed: ${String(error)}`),
+    })
+    this.#reader = new Reader(raft, machine, this.store, world.clock, options.readsMax, {
+      onFailure: (error) => this.#fail(`reading the engine failed: ${String(error)}`),
+      onNeedTime: () => this.#advanceTime(),
+    })
+    this.receiver = new SnapshotReceiver({
+      store: this.store,
+      partitionOf: (key) => machine.partitionOf(key),
+      logger: world.logger,
+      offer: (position, membership, from, term) => {
+        const isAccepted = raft.offerSnapshot(
+          { position, membership: decodeMembership(membership) },
+          from,
+          term,
+        )
+        this.schedule()
+        return isAccepted
+      },
+    })
+    this.#cutter = new LogCutter(raft, this.store, this.#persister, options, world.logger)
+  }
+
+  get health(): GroupHealth {
+    return this.#health
+  }
+
+  get isLeader(): boolean {
+    return this.raft.role === 'leader'
+  }
+
+  /** `bytes`: roughly what the command takes in the log. */
+  propose(command: Command, bytes: number, responder: Responder<Reply>): void {
+    const refusal = this.#refusal()
+    if (refusal !== null) this.#failLater(responder, refusal)
+    else if (!this.#proposer.add(command, bytes, responder))
+      this.#failLater(responder, { kind: 'overloaded' })
+    else this.schedule()
+  }
+
+  /** A linearizable read; on a follower it asks the leader for the index and answers from its own state. */
+  query(command: Command, responder: Responder<Reply>): void {
+    if (this.#health.kind === 'failed' || this.#isStopped) {
+      this.#failLater(responder, this.#unhealthy())
+    } else if (!this.#reader.add(command, responder)) this.#failLater(responder, { kind: 'overloaded' })
+    else this.schedule()
+  }
+
+  step(message: Message): void {
+    if (this.#isStopped || this.#health.kind === 'failed') return
+    this.raft.step(message)
+    this.schedule()
+  }
+
+  tick(): void {
+    if (this.#isStopped || this.#health.kind === 'failed') return
+    this.raft.tick()
+    this.schedule()
+  }
+
+  peerClosed(peer: ReplicaId): void {
+    if (this.#isStopped || this.#health.kind === 'failed') return
+    this.raft.peerClosed(peer)
+    this.schedule()
+  }
+
+  /** Lets the replicas compare their states after a common entry, if anything changed since the last time. */
+  checkState(): void {
+    if (!this.isLeader || this.store.applied.position.index === this.#lastCheckIndex) return
+    this.#proposer.proposeQuietly('check')
+    this.schedule()
+  }
+
+  recordDigest(index: LogIndex, from: ReplicaId, digest: string): void {
+    const verdict = this.#detector.record(index, from, digest, this.raft.status().membership.voters)
+    if (verdict !== null) this.#onVerdict(verdict)
+  }
+
+  /** After the log was reopened. */
+  resumeLog(): void {
+    if (this.#persister.hasFailed) this.#persister.resume()
+    this.schedule()
+  }
+
+  /** Something was stepped into the core from outside (membership, transfer): carry out what follows. */
+  schedule(): void {
+    if (this.#isPumpScheduled || this.#isStopped) return
+    this.#isPumpScheduled = true
+    this.#world.clock.endOfTurn(() => {
+      this.#isPumpScheduled = false
+      this.#pump()
+    })
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#applier.stop()
+    this.#failWaiters({ kind: 'unhealthy', reason: 'the node is stopping' })
+    if (this.store.failure === null) await this.store.flushAll()
+    await this.store.stop()
+    await this.#cutter.stop()
+    await this.#engine.close()
+  }
+
+  #pump(): void {
+    if (this.#isStopped || this.#isInstalling || this.#health.kind === 'failed') return
+    this.#proposer.proposePending()
+    this.#reader.askRound()
+    while (this.raft.hasReady() && !this.#isInstalling) this.#carryOut(this.raft.takeReady())
+    this.#cutter.consider()
+    this.#noticeChange()
+  }
+
+  #carryOut(ready: Ready): void {
+    this.#send(ready.messages)
+    if (ready.snapshot !== null) {
+      this.#install(ready, ready.snapshot)
+      return
+    }
+    this.#persist(ready)
+    if (ready.committed.length > 0) this.#applier.enqueue(ready.committed)
+    for (const grant of ready.reads) this.#reader.settleRound(grant.context, grant.index)
+    for (const context of ready.droppedReads) this.#reader.settleRound(context, null)
+    for (const request of ready.snapshotsToSend) this.#sendSnapshot(request)
+  }
+
+  #persist(ready: Ready): void {
+    this.#persister.persist(ready, () => {
+      if (this.#isStopped) return
+      this.raft.persisted(ready.number)
+      this.#send(ready.messagesAfterPersist)
+      this.schedule()
+    })
+  }
+
+  #install(ready: Ready, snapshot: SnapshotPosition): void {
+    this.#isInstalling = true
+    const received = this.receiver.take(snapshot.position)
+    this.store.install(received.applied, received.hash).then(
+      () => {
+        this.#isInstalling = false
+        this.#proposer.skipTo(snapshot.position.index)
+        this.#world.logger.info('installed a snapshot', { group: this.id, index: snapshot.position.index })
+        this.raft.applied(snapshot.position.index)
+        this.#persist(ready)
+        this.#applier.enqueue(ready.committed)
+        this.#callbacks.onApplied()
+        this.schedule()
+      },
+      (error: unknown) => this.#fail(`installing a snapshot failed: ${String(error)}`),
+    )
+  }
+
+  #send(messages: readonly Message[]): void {
+    if (messages.length === 0) return
+    const byPeer = new Map<ReplicaId, Uint8Array[]>()
+    for (const message of messages) {
+      const writer = new ByteWriter()
+      encodeMessage(message, writer)
+      const encoded = byPeer.get(message.to)
+      if (encoded === undefined) byPeer.set(message.to, [writer.takeBytes()])
+      else encoded.push(writer.takeBytes())
+    }
+    for (const [peer, encoded] of byPeer) this.#world.transport.sendRaft(this.id, peer, encoded)
+  }
+
+  #sendSnapshot(request: SnapshotRequest): void {
+    const { to } = request
+    if (this.#sendingTo.has(to)) return
+    this.#sendingTo.add(to)
+    const term = this.raft.term
+    const target = { to, group: this.id, number: this.#world.random.u32(), term }
+    const isCancelled = (): boolean => this.#isStopped || !this.isLeader || this.raft.term !== term
+    this.#world.logger.info('sending a snapshot', { group: this.id, to })
+    const { transport, clock } = this.#world
+    sendSnapshot({ store: this.store, transport, clock, isCancelled }, target).then(
+      (index) => this.#endSnapshot(to, index),
+      (error: unknown) => {
+        this.#world.logger.error('sending a snapshot failed', { group: this.id, to, error: String(error) })
+        this.#endSnapshot(to, null)
+      },
+    )
+  }
+
+  #endSnapshot(to: ReplicaId, index: LogIndex | null): void {
+    this.#sendingTo.delete(to)
+    if (this.#isStopped) return
+    this.raft.reportSnapshot(to, index)
+    this.schedule()
+  }
+
+  #onApplied(index: LogIndex): void {
+    this.raft.applied(index)
+    this.#reader.runGranted()
+    this.#callbacks.onApplied()
+    this.schedule()
+  }
+
+  #onFlushed(): void {
+    if (this.#isStopped) return
+    this.#applier.run()
+    this.schedule()
+  }
+
+  #onCheck(index: LogIndex, digest: string): void {
+    this.#lastCheckIndex = index
+    this.recordDigest(index, this.raft.id, digest)
+    this.#callbacks.onDigest(index, digest)
+  }
+
+  #onVerdict(verdict: Verdict): void {
+    if (verdict.kind === 'agreed') return
+    if (verdict.kind === 'undecidable') {
+      this.#fail(`the replicas' states differ at index ${verdict.index} and no majority agrees`)
+      return
+    }
+    this.#world.logger.error('the states of the replicas differ', { group: this.id, ...verdict })
+    if (verdict.minority.includes(this.raft.id)) {
+      this.#fail(`this replica's state differs from the majority's at index ${verdict.index}`)
+    }
+  }
+
+  #advanceTime(): void {
+    if (this.#advanceTimeCommand === null || !this.isLeader) {
+      this.#reader.failUntilTime()
+      return
+    }
+    this.propose(this.#advanceTimeCommand, 16, { reply: () => {}, fail: () => this.#reader.failUntilTime() })
+  }
+
+  #onLogFailure(error: Error): void {
+    this.#world.logger.error('the log failed; this replica gives up leadership', {
+      group: this.id,
+      error: error.message,
+    })
+    this.raft.resign()
+    this.#proposer.failPending(this.#unhealthy())
+    this.schedule()
+    this.#callbacks.onLogFailure(error)
+  }
+
+  #fail(reason: string): void {
+    if (this.#health.kind === 'failed') return
+    this.#health = { kind: 'failed', reason }
+    this.#world.logger.error('a replica stopped', { group: this.id, reason })
+    this.#applier.stop()
+    this.#failWaiters({ kind: 'unhealthy', reason })
+    this.#callbacks.onHealth(this.#health)
+  }
+
+  #failWaiters(failure: Failure): void {
+    this.#proposer.failPending(failure)
+    this.#proposer.failInflight({ kind: 'unknown' })
+    this.#reader.failAll()
+  }
+
+  #refusal(): Failure | null {
+    if (this.#health.kind === 'failed' || this.#isStopped || this.#persister.hasFailed)
+      return this.#unhealthy()
+    return this.isLeader ? null : { kind: 'notLeader', leader: this.raft.leader }
+  }
+
+  #unhealthy(): Failure {
+    const reason =
+      this.#health.kind === 'failed' ? this.#health.reason : 'the log of this node does not accept writes'
+    return { kind: 'unhealthy', reason }
+  }
+
+  #failLater(responder: Responder<Reply>, failure: Failure): void {
+    this.#world.clock.endOfTurn(() => responder.fail(failure))
+  }
+
+  #noticeChange(): void {
+    const mark = `${this.raft.term}/${this.raft.role}/${this.raft.leader ?? 0}`
+    if (mark === this.#changeMark) return
+    this.#changeMark = mark
+    this.#callbacks.onChange()
+  }
+}

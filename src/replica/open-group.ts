@@ -1,0 +1,146 @@
+/**
+ * Brings one group back from disk: engine and log are put together so that what is applied, what is
+ * logged and what may be voted agree (docs/formats/recovery.md).
+ *
+ * - The log starts at its base and the engine knows its applied index; the entries between them
+ *   are applied again.
+ * - The engine is ahead of the log: the log lost what it had (damage, or a crash while a snapshot
+ *   was being installed). What is applied was committed, so the log starts anew right behind it.
+ * - The engine is behind the log's base, or missing: entries are gone that only a peer has. The
+ *   replica starts empty, waits for a snapshot, and neither votes nor acknowledges before it.
+ */
+import type { GroupId, ReplicaId } from '../base/ids.ts'
+import { type HardState, INDEX_ZERO, type LogIndex, type LogPosition, TERM_ZERO } from '../base/log-entry.ts'
+import type { Engine } from '../env/engine.ts'
+import type { Logger } from '../env/logger.ts'
+import { decodeMembership, encodeMembership } from '../raft/membership-codec.ts'
+import type { Membership } from '../raft/membership.ts'
+import type { RaftState } from '../raft/raft.ts'
+import type { LogRecord, RecoveredGroup } from '../storage/log/shared-log.ts'
+import { APPLIED_KEY, type AppliedRecord, decodeApplied, garbageRanges } from './engine-records.ts'
+import { StoredHash } from './stored-hash.ts'
+
+export type OpenedState = {
+  readonly raft: RaftState
+  readonly applied: AppliedRecord
+  readonly hash: StoredHash
+  /** To append to the log before anything else of this group: the log as it was found no longer holds. */
+  readonly logRepair: readonly LogRecord[]
+}
+
+export const NO_MEMBERSHIP: Membership = { voters: [], votersOutgoing: [], learners: [], learnersNext: [] }
+
+const FIRST_EPOCHS = { data: 1, meta: 1 }
+const ORIGIN: LogPosition = { term: TERM_ZERO, index: INDEX_ZERO }
+
+/** A replica that never existed here: a founding voter, or a new one that waits to hear from a leader. */
+export async function createGroupState(
+  engine: Engine,
+  group: GroupId,
+  membership: Membership,
+): Promise<OpenedState> {
+  const applied = emptyApplied(encodeMembership(membership))
+  await removeGarbage(engine, applied)
+  const hardState: HardState = { term: TERM_ZERO, vote: null, commit: INDEX_ZERO }
+  const raft: RaftState = {
+    hardState,
+    base: ORIGIN,
+    membership,
+    entries: [],
+    applied: INDEX_ZERO,
+    mayVoteFrom: null,
+  }
+  return { raft, applied, hash: new StoredHash(), logRepair: [restart(group, raft)] }
+}
+
+export async function recoverGroupState(
+  engine: Engine,
+  found: RecoveredGroup,
+  self: ReplicaId,
+  logger: Logger,
+): Promise<OpenedState> {
+  const [encoded] = await engine.getMany([APPLIED_KEY])
+  const stored = encoded === null || encoded === undefined ? null : decodeApplied(encoded)
+  const applied = stored ?? emptyApplied(found.membership)
+  if (applied.position.index < found.base.index) return startEmpty(engine, found, self, logger)
+  await removeGarbage(engine, applied)
+  const hash = stored === null ? new StoredHash() : await StoredHash.read(engine)
+  const raft = reconcile(found, applied, logger)
+  return { raft, applied, hash, logRepair: raft.base === found.base ? [] : [restart(found.group, raft)] }
+}
+
+function reconcile(found: RecoveredGroup, applied: AppliedRecord, logger: Logger): RaftState {
+  const { hardState, entries, group } = found
+  const mayVoteFrom = voteBarrier(found, applied.position.index)
+  const isCovered =
+    applied.position.index === found.base.index ||
+    entries[applied.position.index - found.base.index - 1]?.term === applied.position.term
+  if (isCovered) {
+    const membership = decodeMembership(found.membership)
+    return { hardState, base: found.base, membership, entries, applied: applied.position.index, mayVoteFrom }
+  }
+  logger.warning('the state is ahead of the log, which starts anew behind it', {
+    group,
+    applied: applied.position,
+  })
+  return {
+    hardState,
+    base: applied.position,
+    membership: decodeMembership(applied.membership),
+    entries: [],
+    applied: applied.position.index,
+    mayVoteFrom,
+  }
+}
+
+/** What was lost had perhaps been acknowledged: until the log is there again, this replica counts for nobody. */
+function voteBarrier(found: RecoveredGroup, applied: LogIndex): LogIndex | null {
+  if (found.damage === null) return null
+  const last = (found.base.index + found.entries.length) as LogIndex
+  const lost = found.damage.lastSyncedIndex ?? ((Math.max(last, applied) + 1) as LogIndex)
+  return Math.max(lost, last, applied, found.hardState.commit) as LogIndex
+}
+
+async function startEmpty(
+  engine: Engine,
+  found: RecoveredGroup,
+  self: ReplicaId,
+  logger: Logger,
+): Promise<OpenedState> {
+  const last = (found.base.index + found.entries.length) as LogIndex
+  logger.error(
+    'the engine lost what the log no longer holds: this replica waits for a snapshot from a peer',
+    {
+      group: found.group,
+      replica: self,
+      base: found.base.index,
+      last,
+    },
+  )
+  const empty = await createGroupState(engine, found.group, NO_MEMBERSHIP)
+  const mayVoteFrom = Math.max(last, found.damage?.lastSyncedIndex ?? 0) as LogIndex
+  const raft = { ...empty.raft, hardState: { ...found.hardState, commit: INDEX_ZERO }, mayVoteFrom }
+  return { ...empty, raft, logRepair: [restart(found.group, raft)] }
+}
+
+function restart(group: GroupId, raft: RaftState): LogRecord {
+  return {
+    kind: 'base',
+    group,
+    position: raft.base,
+    membership: encodeMembership(raft.membership),
+    discardsTail: true,
+  }
+}
+
+async function removeGarbage(engine: Engine, applied: AppliedRecord): Promise<void> {
+  await engine.write(garbageRanges(applied.epochs).map((range) => ({ kind: 'deleteRange', ...range })))
+}
+
+function emptyApplied(membership: Uint8Array): AppliedRecord {
+  return { position: ORIGIN, timeMs: 0, machineVersion: 1, epochs: FIRST_EPOCHS, membership }
+}
+
+export function groupEngineName(group: GroupId): string {
+  return `group-${group}`
+}
