@@ -2,36 +2,42 @@
  * Exactly-once for retries: rules and proof are in docs/formats/keyspace.md, "Sessions".
  *
  * A session record lists the sequences whose replies are stored, so a first arrival, by far the
- * commonest case, is recognised from one record that is nearly always in memory. The replies have records of
- * their own: only a repeat reads one.
+ * commonest case, is recognised from one record that is nearly always in memory. Short replies stand
+ * in that record; longer ones have records of their own, which only a repeat reads.
  */
 import assert from 'node:assert/strict'
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
-import { type ByteString, bufferToBytes, bytesToBuffer } from '../base/bytes.ts'
+import { type ByteString, bufferToBytes, bytesToBuffer, EMPTY_BYTES } from '../base/bytes.ts'
 import { META_PARTITION } from '../base/machine.ts'
 import type { SessionTag } from './command.ts'
 import {
   parseSessionIdleKey,
-  readU16,
-  readU32,
-  readU64,
   sessionIdleKey,
   sessionIdleRange,
   sessionKey,
   sessionReplyKey,
-  u32Bytes,
-  u64Bytes,
 } from './record-keys.ts'
-import { error, type Reply } from './reply.ts'
+import { error, OK, type Reply } from './reply.ts'
 import { decodeReply, encodeReply } from './reply-codec.ts'
+import {
+  countFrom,
+  dropBelow,
+  findRun,
+  fitsInline,
+  formatSession,
+  parseSession,
+  type Run,
+  SESSION_REPLIES_MAX,
+  type SessionRecord,
+  withSequence,
+} from './session-record.ts'
 import type { KvTransaction } from './transaction.ts'
 
 const HOUR_MS = 3_600_000
 export const SESSION_IDLE_MAX_MS = 24 * HOUR_MS
 /** How far a gateway's clock may be off the group's time before its new sessions are refused. */
 export const SESSION_CLOCK_TOLERANCE_MS = HOUR_MS
-export const SESSION_REPLIES_MAX = 4_096
 /** How far the idle index may lag behind, so that few commands have to move it. */
 const IDLE_INDEX_LAG_MS = 60_000
 
@@ -48,17 +54,9 @@ export const SESSION_FULL = error(
     'acknowledge replies or open a new session',
 )
 
-/** Sequences first … first + length − 1. */
-type Run = { readonly first: number; readonly length: number }
-
-type SessionRecord = {
-  readonly lowest: number
-  readonly activeMs: number
-  /** 0 when the idle index does not hold the session yet. */
-  readonly indexedMs: number
-  /** Ascending, disjoint, not adjacent. */
-  readonly runs: readonly Run[]
-}
+const REPLY_BYTES_USUAL = 64
+/** The commonest reply, as `encodeReply` writes it. */
+const STORED_OK: ByteString = '\x0f'
 
 /** A session at the command that runs now: `finish` stores its reply. */
 export type OpenSession = {
@@ -70,9 +68,6 @@ export type OpenSession = {
 export type SessionVerdict =
   | { readonly kind: 'execute'; readonly session: OpenSession }
   | { readonly kind: 'answer'; readonly reply: Reply }
-
-const HEADER_BYTES = 26
-const RUN_BYTES = 12
 
 /** Whether the tagged command is to run; undefined when that isn't known in memory. Writes nothing. */
 export function beginSession(
@@ -91,7 +86,9 @@ export function beginSession(
   }
   const record = parseSession(stored)
   if (tag.sequence < record.lowest) return { kind: 'answer', reply: SESSION_FORGOTTEN }
-  if (holds(record.runs, tag.sequence)) {
+  const run = findRun(record.runs, tag.sequence)
+  if (run !== null) {
+    if (run.reply.length > 0) return { kind: 'answer', reply: parseReply(run.reply) }
     const bytes = transaction.get(sessionReplyKey(slot, tag.id, tag.sequence))
     if (bytes === undefined) return undefined
     assert(bytes !== null, 'a session lists a reply that is not stored')
@@ -109,13 +106,12 @@ export function finishSession(transaction: KvTransaction, session: OpenSession, 
   const { tag, slot, record } = session
   const timeMs = transaction.timeMs
   const lowest = Math.max(record.lowest, tag.lowestUnacknowledged)
-  for (const run of record.runs) {
-    const end = Math.min(run.first + run.length, lowest)
-    for (let sequence = run.first; sequence < end; sequence++) {
-      transaction.write(META_PARTITION, sessionReplyKey(slot, tag.id, sequence), null)
-    }
-  }
-  const runs = withSequence(dropBelow(record.runs, lowest), tag.sequence)
+  forgetReplies(transaction, slot, tag.id, record.runs, lowest)
+  const kept = dropBelow(record.runs, lowest)
+  const stored = formatReply(reply)
+  const isInline = fitsInline(kept, stored)
+  if (!isInline) transaction.write(META_PARTITION, sessionReplyKey(slot, tag.id, tag.sequence), stored)
+  const runs = withSequence(kept, tag.sequence, isInline ? stored : EMPTY_BYTES)
   const isIndexed = record.indexedMs !== 0 && timeMs - record.indexedMs < IDLE_INDEX_LAG_MS
   if (!isIndexed) {
     if (record.indexedMs !== 0) {
@@ -124,7 +120,6 @@ export function finishSession(transaction: KvTransaction, session: OpenSession, 
     transaction.write(META_PARTITION, sessionIdleKey(timeMs, slot, tag.id), '')
   }
   const after = { lowest, activeMs: timeMs, indexedMs: isIndexed ? record.indexedMs : timeMs, runs }
-  transaction.write(META_PARTITION, sessionReplyKey(slot, tag.id, tag.sequence), formatReply(reply))
   transaction.write(META_PARTITION, sessionKey(slot, tag.id), formatSession(after))
 }
 
@@ -146,11 +141,7 @@ export function expireSessions(transaction: KvTransaction, limit: number): numbe
     const { runs } = parseSession(stored)
     work += 2 + countFrom(runs, 0)
     if (expired > 0 && work > limit) break
-    for (const run of runs) {
-      for (let sequence = run.first; sequence < run.first + run.length; sequence++) {
-        transaction.write(META_PARTITION, sessionReplyKey(slot, id, sequence), null)
-      }
-    }
+    forgetReplies(transaction, slot, id, runs, Number.MAX_SAFE_INTEGER)
     transaction.write(META_PARTITION, sessionKey(slot, id), null)
     transaction.write(META_PARTITION, indexKey, null)
     expired++
@@ -168,67 +159,26 @@ function mayOpen(tag: SessionTag, timeMs: number): boolean {
   return timeMs < latest && tag.startedMs <= timeMs + SESSION_CLOCK_TOLERANCE_MS
 }
 
-function holds(runs: readonly Run[], sequence: number): boolean {
-  for (const { first, length } of runs) {
-    if (sequence >= first && sequence < first + length) return true
+/** Removes the reply records of the sequences below `lowest`. */
+function forgetReplies(
+  transaction: KvTransaction,
+  slot: number,
+  id: ByteString,
+  runs: readonly Run[],
+  lowest: number,
+): void {
+  for (const run of runs) {
+    if (run.reply.length > 0) continue
+    const end = Math.min(run.first + run.length, lowest)
+    for (let sequence = run.first; sequence < end; sequence++) {
+      transaction.write(META_PARTITION, sessionReplyKey(slot, id, sequence), null)
+    }
   }
-  return false
-}
-
-/** How many sequences of the runs are at least `lowest`. */
-function countFrom(runs: readonly Run[], lowest: number): number {
-  let count = 0
-  for (const { first, length } of runs) count += Math.max(0, first + length - Math.max(first, lowest))
-  return count
-}
-
-function dropBelow(runs: readonly Run[], lowest: number): readonly Run[] {
-  if (runs.length === 0 || (runs[0] as Run).first >= lowest) return runs
-  const kept: Run[] = []
-  for (const { first, length } of runs) {
-    const from = Math.max(first, lowest)
-    if (from < first + length) kept.push({ first: from, length: first + length - from })
-  }
-  return kept
-}
-
-function withSequence(runs: readonly Run[], sequence: number): readonly Run[] {
-  assert(!holds(runs, sequence))
-  let index = runs.length
-  while (index > 0 && (runs[index - 1] as Run).first > sequence) index--
-  const before = runs[index - 1]
-  const after = runs[index]
-  const joinsBefore = before !== undefined && before.first + before.length === sequence
-  const joinsAfter = after !== undefined && after.first === sequence + 1
-  const first = joinsBefore ? before.first : sequence
-  const end = joinsAfter ? after.first + after.length : sequence + 1
-  return [
-    ...runs.slice(0, joinsBefore ? index - 1 : index),
-    { first, length: end - first },
-    ...runs.slice(joinsAfter ? index + 1 : index),
-  ]
-}
-
-function formatSession(session: SessionRecord): ByteString {
-  assert(session.runs.length <= SESSION_REPLIES_MAX)
-  let bytes = u64Bytes(session.lowest) + u64Bytes(session.activeMs) + u64Bytes(session.indexedMs)
-  bytes += String.fromCharCode(session.runs.length >>> 8, session.runs.length & 0xff)
-  for (const { first, length } of session.runs) bytes += u64Bytes(first) + u32Bytes(length)
-  return bytes
-}
-
-function parseSession(bytes: ByteString): SessionRecord {
-  const count = readU16(bytes, 24)
-  assert(bytes.length === HEADER_BYTES + count * RUN_BYTES, 'session record of a wrong length')
-  const runs: Run[] = []
-  for (let at = HEADER_BYTES; at < bytes.length; at += RUN_BYTES) {
-    runs.push({ first: readU64(bytes, at), length: readU32(bytes, at + 8) })
-  }
-  return { lowest: readU64(bytes, 0), activeMs: readU64(bytes, 8), indexedMs: readU64(bytes, 16), runs }
 }
 
 function formatReply(reply: Reply): ByteString {
-  const writer = new ByteWriter(64)
+  if (reply === OK) return STORED_OK
+  const writer = new ByteWriter(REPLY_BYTES_USUAL)
   encodeReply(reply, writer)
   return bufferToBytes(writer.view())
 }
