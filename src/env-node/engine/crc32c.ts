@@ -28,7 +28,14 @@ function makeTables(): readonly Int32Array[] {
 /** Unsigned CRC-32C of bytes[from, to). */
 export function crc32c(bytes: Buffer, from: number, to: number): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as readonly [
-    Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
   ]
   let crc = ~0
   let at = from

@@ -50,7 +50,9 @@ export function checkLogBlock(
     const type = block[at + 6] as number
     if (type === 0 && length === 0) {
       const isUnwritten = isLastBlock && isZero(block, at)
-      return isUnwritten ? { kind: 'torn', offset } : { kind: 'damaged', offset, reason: 'zeros inside the log' }
+      return isUnwritten
+        ? { kind: 'torn', offset }
+        : { kind: 'damaged', offset, reason: 'zeros inside the log' }
     }
     const isRecyclable = type >= 5 && type <= 8
     const end = at + (isRecyclable ? RECYCLABLE_HEADER_BYTES : HEADER_BYTES) + length
@@ -59,9 +61,12 @@ export function checkLogBlock(
     if (end > block.length) {
       // A cut record has not all of its payload; one that has it all had its length changed.
       const isComplete = stored === maskedCrc(block, at + 6, block.length)
-      return isComplete ? { kind: 'damaged', offset, reason: 'the length of a record changed' } : { kind: 'torn', offset }
+      return isComplete
+        ? { kind: 'damaged', offset, reason: 'the length of a record changed' }
+        : { kind: 'torn', offset }
     }
-    if (stored !== maskedCrc(block, at + 6, end)) return { kind: 'damaged', offset, reason: 'checksum mismatch' }
+    if (stored !== maskedCrc(block, at + 6, end))
+      return { kind: 'damaged', offset, reason: 'checksum mismatch' }
     if (!followFragment(state, isRecyclable ? type - 4 : type)) {
       return { kind: 'damaged', offset, reason: 'a fragment of a record is missing' }
     }

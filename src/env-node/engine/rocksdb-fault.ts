@@ -28,7 +28,8 @@ const ERRNO_OF_TEXT: readonly (readonly [string, string])[] = [
   ['Not a directory', 'ENOTDIR'],
   ['No such file or directory', 'ENOENT'],
 ]
-const DAMAGE = /corrupt|checksum|mismatch|bad (table|block|magic|entry|record)|truncated|malformed|too short|existing log file|not an sstable|unknown (record|tag)|missing/i
+const DAMAGE =
+  /corrupt|checksum|mismatch|bad (table|block|magic|entry|record)|truncated|malformed|too short|existing log file|not an sstable|unknown (record|tag)|missing/i
 const FILE = /([\w.-]+\.(?:sst|log|blob)|MANIFEST-\d+|CURRENT)/
 
 export function faultOf(name: string, error: unknown): EngineFault {
@@ -40,7 +41,8 @@ export function faultOf(name: string, error: unknown): EngineFault {
   for (const [text, errno] of ERRNO_OF_TEXT) {
     if (message.trimEnd().endsWith(text)) return new EngineFault('io', path, message, { errno, cause: error })
   }
-  if (code !== null && code !== 'EIO') return new EngineFault('io', path, message, { errno: code, cause: error })
+  if (code !== null && code !== 'EIO')
+    return new EngineFault('io', path, message, { errno: code, cause: error })
   const kind = DAMAGE.test(message) ? 'corruption' : 'io'
   return new EngineFault(kind, path, message, { cause: error })
 }
@@ -52,7 +54,9 @@ function innermost(error: unknown): Told {
   let current = error
   for (let depth = 0; depth < 4; depth++) {
     const inner: unknown =
-      current instanceof AggregateError ? current.errors.find((each) => each) : (current as { cause?: unknown })?.cause
+      current instanceof AggregateError
+        ? current.errors.find((each) => each)
+        : (current as { cause?: unknown })?.cause
     if (!(inner instanceof Error)) break
     current = inner
   }
