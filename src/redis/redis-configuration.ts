@@ -52,11 +52,10 @@ type Values = {
   maxBulkBytes: number
 }
 
-/** `parse` returns the change, or why there is none; parameters without it can't be changed. */
-type Parameter = {
-  readonly show: (values: Values) => ByteString
-  readonly parse?: (value: ByteString) => Partial<Values> | string
-}
+/** Returns the change, or why there is none. */
+type Parse = (value: ByteString) => Partial<Values> | string
+/** Parameters without `parse` can't be changed. */
+type Parameter = { readonly show: (values: Values) => ByteString; readonly parse?: Parse }
 
 class Configuration implements RedisConfiguration {
   readonly #parameters: ReadonlyMap<string, Parameter>
@@ -98,16 +97,18 @@ class Configuration implements RedisConfiguration {
   }
 
   set(changes: readonly (readonly [name: string, value: ByteString])[]): ConfigurationFault | null {
-    const unknown = changes.find(([name]) => !this.#parameters.has(lowerCase(name)))
-    if (unknown !== undefined) return { kind: 'unknown', name: unknown[0] }
-    const seen = new Set<string>()
-    let values = this.#values
+    const seen = new Map<string, { readonly parse: Parse; readonly value: ByteString }>()
     for (const [sentName, value] of changes) {
       const name = lowerCase(sentName)
-      const parse = this.#parameters.get(name)?.parse
-      if (parse === undefined) return { kind: 'refused', name, reason: "can't set immutable config" }
+      const parameter = this.#parameters.get(name)
+      if (parameter === undefined) return { kind: 'unknown', name: sentName }
+      if (parameter.parse === undefined)
+        return { kind: 'refused', name, reason: "can't set immutable config" }
       if (seen.has(name)) return { kind: 'refused', name, reason: 'duplicate parameter' }
-      seen.add(name)
+      seen.set(name, { parse: parameter.parse, value })
+    }
+    let values = this.#values
+    for (const [name, { parse, value }] of seen) {
       const change = parse(value)
       if (typeof change === 'string') return { kind: 'refused', name, reason: change }
       values = { ...values, ...change }

@@ -98,8 +98,7 @@ class Parser implements RespParser {
 
   append(chunk: Buffer): void {
     if (chunk.length === 0 || this.#failure !== null) return
-    if (this.#at === this.#chunk.length) {
-      assert(this.#waiting.length === 0)
+    if (this.#at === this.#chunk.length && this.#waiting.length === 0) {
       this.#chunk = chunk
       this.#at = 0
     } else {

@@ -43,7 +43,7 @@ function readFilter(args: readonly ByteString[]): Filter | ErrorReply {
   const ids = new Set<number>()
   for (const text of args.slice(3)) {
     const id = parseInteger(text)
-    if (id === null || id < 1) return INVALID_ID
+    if (id === null) return INVALID_ID
     ids.add(Number(id))
   }
   return (session) => ids.has(session.id)

@@ -23,11 +23,14 @@ const CONFIG_GET: RedisCommandSpec = {
     complexity: 'O(N) where N is the number of parameters',
   }),
   run: (_session, args, server) => {
-    const shown = new Map<ByteString, ByteString>()
+    const shown = new Map<string, readonly [name: ByteString, value: ByteString]>()
     for (const pattern of args.slice(2)) {
-      for (const [name, value] of matching(pattern, server)) shown.set(name, value)
+      for (const entry of matching(pattern, server)) {
+        const name = lowerCase(entry[0])
+        if (!shown.has(name)) shown.set(name, entry)
+      }
     }
-    return { kind: 'map', entries: [...shown] } satisfies Reply
+    return { kind: 'map', entries: [...shown.values()] } satisfies Reply
   },
 }
 

@@ -4,7 +4,9 @@ import { error, OK } from '../../kv/reply.ts'
 import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts'
 
 const OUT_OF_RANGE = error('ERR DB index is out of range')
+const INT32_MIN = -2_147_483_648
 const INT32_MAX = 2_147_483_647
+const NOT_AN_INT32 = error(`ERR value is out of range, value must between ${INT32_MIN} and ${INT32_MAX}`)
 
 /** SELECT 0: there is one database. */
 export const SELECT: RedisCommandSpec = {
@@ -17,7 +19,8 @@ export const SELECT: RedisCommandSpec = {
   }),
   run: (_session, args) => {
     const index = parseInteger(args[1] as string)
-    if (index === null || index > INT32_MAX || index < -INT32_MAX - 1) return NOT_AN_INTEGER
+    if (index === null) return NOT_AN_INTEGER
+    if (index > INT32_MAX || index < INT32_MIN) return NOT_AN_INT32
     return index === 0 ? OK : OUT_OF_RANGE
   },
 }
