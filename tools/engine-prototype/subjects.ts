@@ -5,6 +5,9 @@
  * before measuring it again. Values come back exactly as the library gives them: no checksum of ours.
  */
 import { createRequire } from 'node:module'
+import { basename, dirname } from 'node:path'
+import { bufferToBytes, bytesToBuffer } from '../../src/base/bytes.ts'
+import { createRocksEngineStore } from '../../src/env-node/engine/rocksdb-store.ts'
 
 export type Operation = { readonly key: Buffer; readonly value: Buffer | null }
 
@@ -17,8 +20,9 @@ export interface Subject {
   close(): Promise<void>
 }
 
-export type SubjectName = 'rocksdb' | 'level'
-export const SUBJECT_NAMES: readonly SubjectName[] = ['rocksdb', 'level']
+/** `engine` is the product's own, over RocksDB, with what it adds. */
+export type SubjectName = 'rocksdb' | 'level' | 'engine'
+export const SUBJECT_NAMES: readonly SubjectName[] = ['rocksdb', 'level', 'engine']
 
 const require = createRequire(import.meta.url)
 
@@ -29,7 +33,49 @@ export async function openSubject(
   path: string,
   options: SubjectOptions,
 ): Promise<Subject> {
+  if (name === 'engine') return openEngine(path, options)
   return name === 'rocksdb' ? openRocks(path, options) : openLevel(path, options)
+}
+
+async function openEngine(path: string, options: SubjectOptions): Promise<Subject> {
+  const store = createRocksEngineStore({ directory: dirname(path), flushBytes: options.writeBufferBytes })
+  const engine = await store.open(basename(path))
+  return {
+    write: (operations) =>
+      engine.write(
+        operations.map(({ key, value }) =>
+          value === null
+            ? { kind: 'delete', key: bufferToBytes(key) }
+            : { kind: 'put', key: bufferToBytes(key), value: bufferToBytes(value) },
+        ),
+      ),
+    async getMany(keys) {
+      const bytes = keys.map(bufferToBytes)
+      if (options.readErrorPerKey !== true) {
+        return (await engine.getMany(bytes)).map((value) => (value === null ? null : bytesToBuffer(value)))
+      }
+      const reads = bytes.map((key) =>
+        engine.getMany([key]).then(
+          ([value]) => (value == null ? null : bytesToBuffer(value)),
+          (error: Error) => error,
+        ),
+      )
+      return Promise.all(reads)
+    },
+    async scan(onRow) {
+      let rows = 0
+      for (let from = ''; ; ) {
+        const records = await engine.range({ from, to: '\xff\xff\xff\xff', limit: 1000 })
+        for (const { key, value } of records) onRow(bytesToBuffer(key), bytesToBuffer(value))
+        rows += records.length
+        const last = records.at(-1)
+        if (last === undefined) return rows
+        from = `${last.key}\0`
+      }
+    },
+    flush: () => engine.persist(),
+    close: () => engine.close(),
+  }
 }
 
 async function openRocks(path: string, options: SubjectOptions): Promise<Subject> {

@@ -32,11 +32,17 @@ const DAMAGE =
   /corrupt|checksum|mismatch|bad (table|block|magic|entry|record)|truncated|malformed|too short|existing log file|not an sstable|unknown (record|tag)|missing/i
 const FILE = /([\w.-]+\.(?:sst|log|blob)|MANIFEST-\d+|CURRENT)/
 
+/** Throws what is no failure of the engine but a mistake in this program: a failed assertion, a `TypeError`. */
 export function faultOf(name: string, error: unknown): EngineFault {
   if (error instanceof EngineFault) return error
+  const isReported =
+    error instanceof Error && (error.constructor === Error || error instanceof AggregateError)
+  if (!isReported) throw error
   const { message, code } = innermost(error)
   const file = FILE.exec(message)?.[1]
   const path = file === undefined ? name : `${name}/${file}`
+  if (message === 'RocksDB session is closed')
+    return new EngineFault('closed', name, message, { cause: error })
   if (/^Corruption:/.test(message)) return new EngineFault('corruption', path, message, { cause: error })
   for (const [text, errno] of ERRNO_OF_TEXT) {
     if (message.trimEnd().endsWith(text)) return new EngineFault('io', path, message, { errno, cause: error })
