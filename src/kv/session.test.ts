@@ -166,7 +166,7 @@ const delivery: fc.Arbitrary<Delivery> = fc.oneof(
 )
 
 test('however commands are repeated, delayed and reordered, each takes effect at most once', () => {
-  const property = fc.property(fc.array(delivery, { maxLength: 120 }), fc.boolean(), (deliveries, isCold) => {
+  const property = fc.property(fc.array(delivery, { minLength: 40, maxLength: 120 }), fc.boolean(), (deliveries, isCold) => {
     const client = createKvClient({ isCold })
     const sent: { tag: SessionTag; args: readonly string[]; answers: Reply[] }[] = []
     const answered = new Set<number>()
