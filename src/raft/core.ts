@@ -154,9 +154,20 @@ export function resetElectionTimer(core: Core): void {
   core.electionTimeout = electionTicks + Math.floor(drawn * electionTicks)
 }
 
-/** May campaign: it votes, its log is whole, and no snapshot is halfway in. */
+/** May campaign: it is needed, its log is whole, and no snapshot is halfway in. */
 export function isPromotable(core: Core): boolean {
-  return isVoter(core.memberships.current, core.id) && core.mayVoteFrom === null && core.installing === null
+  return mayBeNeeded(core) && core.mayVoteFrom === null && core.installing === null
+}
+
+/**
+ * Voters are, and so is a voter that the latest membership removes, until that is committed: it may be
+ * the only one whose log can win, with the votes of the others (thesis §4.2.2).
+ */
+export function mayBeNeeded(core: Core): boolean {
+  const { current, currentIndex } = core.memberships
+  if (isVoter(current, core.id)) return true
+  if (currentIndex <= core.commit) return false
+  return isVoter(core.memberships.at((currentIndex - 1) as LogIndex), core.id)
 }
 
 export function isRepairing(core: Core): boolean {

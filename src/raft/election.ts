@@ -159,9 +159,10 @@ export function handleTimeoutNow(core: Core, message: TimeoutNow): void {
  */
 export function peerClosed(core: Core, peer: ReplicaId): void {
   if (core.leader !== peer || core.role === 'leader') return
-  const rank = allVoters(core.memberships.current)
-    .filter((id) => id !== peer)
-    .indexOf(core.id)
+  const candidates = allVoters(core.memberships.current).filter((id) => id !== peer)
+  const place = candidates.indexOf(core.id)
+  // One that is being removed comes last.
+  const rank = place === -1 ? candidates.length : place
   forgetLeader(core)
   if (!isPromotable(core)) return
   if (rank === 0) campaign(core)

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import type { LogIndex } from '../base/log-entry.ts'
 import { EntryKind } from '../base/log-entry.ts'
 import type { Core } from './core.ts'
-import { isRepairing } from './core.ts'
-import { allMembers, isVoter } from './membership.ts'
+import { isRepairing, mayBeNeeded } from './core.ts'
+import { allMembers } from './membership.ts'
 import { decodeMembership } from './membership-codec.ts'
 
 export function checkInvariants(core: Core): void {
@@ -55,7 +55,7 @@ function checkRole(core: Core): void {
     assert(!isRepairing(core), 'leads or campaigns with a damaged log')
   }
   if (core.role === 'candidate' || core.role === 'preCandidate') {
-    assert(isVoter(core.memberships.current, core.id), 'campaigns without a vote')
+    assert(mayBeNeeded(core), 'campaigns without a vote')
     assert.equal(core.leader, null)
   }
   assert.equal(core.role === 'leader', core.leader === core.id, 'leader and role disagree')
