@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { type StorageError, storageError } from '../../base/errors.ts'
 import { type Endpoints, readEndpoints } from '../endpoints-file.ts'
 
@@ -33,9 +34,10 @@ export type ChildOptions = {
 
 export function startChild({ id, directory, flags, onLine }: ChildOptions): ChildNode {
   const main = new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url)
-  const child = spawn(process.execPath, [...process.execArgv, main.pathname, 'start', ...flags], {
+  const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(main), 'start', ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
+    env: childEnvironment(process.env),
   })
   const exited = new Promise<ChildExit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))
@@ -60,6 +62,17 @@ export function startChild({ id, directory, flags, onLine }: ChildOptions): Chil
     exited,
     stop: (signal) => void child.kill(signal),
   }
+}
+
+/** Without what would make the nodes of a demo join something else, or become one node. */
+function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const {
+    HOLDFAST_JOIN: _join,
+    HOLDFAST_CONFIG: _config,
+    HOLDFAST_ADVERTISE_HOST: _host,
+    ...rest
+  } = environment
+  return rest
 }
 
 async function waitUntilServing(

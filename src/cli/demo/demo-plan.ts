@@ -41,11 +41,20 @@ export async function findLeftOut(directory: string, count: number): Promise<rea
 /** The flags of `holdfast start`. `join` is the first node's peer port, for all others. */
 export function startFlags(node: DemoNode, joinPort: number | null): readonly string[] {
   const { redis, http, peer } = node.ports ?? { redis: 0, http: 0, peer: 0 }
+  const named = {
+    'node-id': node.id,
+    'data-dir': node.directory,
+    host: HOST,
+    'redis-port': redis,
+    'http-port': http,
+    'peer-port': peer,
+    'milvus-port': 0,
+    'log-format': 'text',
+    ...(joinPort === null ? {} : { join: `${HOST}:${joinPort}` }),
+  }
   return [
-    ...['--node-id', node.id, '--data-dir', node.directory, '--host', HOST],
-    ...['--redis-port', String(redis), '--http-port', String(http), '--peer-port', String(peer)],
-    ...['--milvus-port', '0', '--log-format', 'text', '--stop-with-stdin'],
-    ...(joinPort === null ? [] : ['--join', `${HOST}:${joinPort}`]),
+    ...Object.entries(named).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    '--stop-with-stdin',
   ]
 }
 

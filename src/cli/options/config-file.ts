@@ -5,6 +5,7 @@
  *
  * YAML is loaded only when there is a file: it would cost every other start some 30 ms.
  */
+import type * as YamlModule from 'yaml'
 import type { LineCounter, Node, Pair } from 'yaml'
 import type { OptionProblem } from './option-problem.ts'
 import { isOptionName, mayStandInFile, OPTION_NAMES, type OptionName, specOf } from './option-table.ts'
@@ -21,7 +22,7 @@ export type ConfigFile = {
   readonly problems: readonly OptionProblem[]
 }
 
-type Yaml = typeof import('yaml')
+type Yaml = typeof YamlModule
 
 /** `path` is for messages only; the caller has read the text. */
 export async function parseConfigFile(path: string, text: string): Promise<ConfigFile> {
@@ -99,7 +100,12 @@ class ConfigReader {
 
   /** As it would be written in a flag; null when it could not be. */
   #textOf(node: Node): string | null {
-    if (this.#yaml.isScalar(node)) return node.value === null ? null : String(node.value)
+    if (this.#yaml.isScalar(node)) {
+      const { value } = node
+      return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+        ? `${value}`
+        : null
+    }
     if (!this.#yaml.isSeq(node) || node.items.length === 0) return null
     const parts: string[] = []
     for (const item of node.items) {

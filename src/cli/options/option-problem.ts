@@ -30,7 +30,7 @@ export function describeSource(name: OptionName, source: OptionSource): string {
     case 'file':
       return `${source.path}:${source.line}:${source.column}`
     case 'default':
-      return `--${name} (default)`
+      return `the default of --${name}`
   }
 }
 

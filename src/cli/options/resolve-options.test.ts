@@ -40,7 +40,7 @@ test('flags win over the environment, the environment over the file, the file ov
     assert.deepEqual(problems, [])
     return [resolved.values['redis-port'], sourceOf(resolved, 'redis-port')]
   }
-  assert.deepEqual(await of({}), [6379, '--redis-port (default)'])
+  assert.deepEqual(await of({}), [6379, 'the default of --redis-port'])
   assert.deepEqual(await of({ yaml }), [1001, 'h.yaml:1:13'])
   assert.deepEqual(await of({ yaml, environment }), [1002, 'HOLDFAST_REDIS_PORT'])
   assert.deepEqual(await of({ yaml, environment, flags }), [1003, '--redis-port'])

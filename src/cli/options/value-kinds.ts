@@ -119,7 +119,7 @@ export function choicesKind<const Choice extends string>(
     allowed: `one or more of ${choices.join(', ')}, separated by commas`,
     yamlTypes: ['text', 'list'],
     parse: (text) => {
-      const found = parseList(text, one.parse)
+      const found = parseList(text, (part) => one.parse(part))
       return found === null || new Set(found).size !== found.length ? null : found
     },
     show: (value) => value.join(','),
