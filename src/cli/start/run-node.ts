@@ -105,7 +105,7 @@ async function startAll(
       logger,
     )
     undo.unshift(() => http.close())
-    const composed = composeWorld(directory, logger)
+    const composed = composeWorld(directory, logger, resolved.values['max-connections'])
     undo.unshift(() => composed.close())
     const options = nodeOptionsFrom(resolved.values, {
       httpAddress: http.address,
