@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what the differential tests compare with, on Debian or Ubuntu: a real redis-server.
+# Does nothing when it is there. Needs root, or sudo without a password.
+set -euo pipefail
+
+packages=(redis-server redis-tools)
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ "${#missing[@]}" -eq 0 ]; then
+  echo "setup: ${packages[*]} are installed"
+  exit 0
+fi
+
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo --non-interactive)
+
+# The package would start a server of its own; the tests start theirs.
+policy=/usr/sbin/policy-rc.d
+made_policy=false
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  made_policy=true
+fi
+restore_policy() { if $made_policy; then "${as_root[@]}" rm -f "$policy"; fi; }
+trap restore_policy EXIT
+
+echo "setup: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+redis-server --version
