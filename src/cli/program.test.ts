@@ -7,7 +7,8 @@ import { errorNames } from '../base/error-catalogue.ts'
 import type { CommandContext } from './command-context.ts'
 import { collectFlags } from './commands/start.ts'
 import { OPTION_NAMES, specOf } from './options/option-table.ts'
-import { makeProgram, readVersion, runProgram } from './program.ts'
+import { makeProgram, runProgram } from './program.ts'
+import { readVersion } from './read-version.ts'
 
 type Result = { readonly code: number; readonly out: string; readonly err: string }
 

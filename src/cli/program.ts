@@ -2,7 +2,6 @@
  * The command line: one command per file, each of which loads what it needs only when it runs,
  * so that `holdfast explain 2002` does not load a database.
  */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { type CommandContext, EXIT_FAILED, EXIT_OK } from './command-context.ts'
 import { addConfigCommand } from './commands/config-check.ts'
@@ -10,6 +9,7 @@ import { addDemoCommand } from './commands/demo.ts'
 import { addExplainCommand } from './commands/explain.ts'
 import { addStartCommand } from './commands/start.ts'
 import { addStatusCommand } from './commands/status.ts'
+import { readVersion } from './read-version.ts'
 
 /** Resolves with the exit code. `words` are the arguments after the program's name. */
 export async function runProgram(words: readonly string[], context: CommandContext): Promise<number> {
@@ -54,10 +54,4 @@ export function makeProgram(context: CommandContext, finish: (code: number) => v
     finish(EXIT_FAILED)
   })
   return program
-}
-
-/** package.json stands beside both `src` and `dist`. */
-export function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

@@ -24,6 +24,13 @@ export function composeWorld(directory: string, logger: Logger, maxConnections: 
     onAcceptFault: (fault) => logger.warning('a connection could not be accepted', { error: fault }),
   })
   const engines = createRocksEngineStore({ directory: join(directory, 'engines'), log: logger })
-  const world: World = { clock: createNodeClock(), random: createNodeRandom(), disk, network, engines, logger }
+  const world: World = {
+    clock: createNodeClock(),
+    random: createNodeRandom(),
+    disk,
+    network,
+    engines,
+    logger,
+  }
   return { world, close: () => disk.close() }
 }

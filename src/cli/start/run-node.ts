@@ -21,6 +21,7 @@ import { loadOptions, loadPassword } from '../load-options.ts'
 import { isLoopback } from '../options/check-together.ts'
 import type { OptionName } from '../options/option-table.ts'
 import type { ResolvedOptions } from '../options/resolve-options.ts'
+import { readVersion } from '../read-version.ts'
 import { reportError } from '../report-error.ts'
 import { type ComposedWorld, composeWorld } from './compose-world.ts'
 import { takeDirectory, type TakenDirectory } from './data-directory.ts'
@@ -110,6 +111,7 @@ async function startAll(
     const options = nodeOptionsFrom(resolved.values, {
       httpAddress: http.address,
       processId: context.processId,
+      version: readVersion(),
       password,
     })
     const node = await startNode(composed.world, options)
