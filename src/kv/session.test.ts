@@ -166,39 +166,43 @@ const delivery: fc.Arbitrary<Delivery> = fc.oneof(
 )
 
 test('however commands are repeated, delayed and reordered, each takes effect at most once', () => {
-  const property = fc.property(fc.array(delivery, { minLength: 40, maxLength: 120 }), fc.boolean(), (deliveries, isCold) => {
-    const client = createKvClient({ isCold })
-    const sent: { tag: SessionTag; args: readonly string[]; answers: Reply[] }[] = []
-    const answered = new Set<number>()
-    const acknowledged = new Set<number>()
-    for (const step of deliveries) {
-      if (step.kind === 'send') {
-        let lowest = 1
-        while (acknowledged.has(lowest)) lowest++
-        const sequence = sent.length + 1
-        // Every effect leaves its own mark; the reply tells how many there were.
-        sent.push({
-          tag: tag(sequence, lowest),
-          args: ['append', `{s}${sequence % 3}`, mark(sequence)],
-          answers: [],
-        })
-      } else if (step.kind === 'deliver' && sent.length > 0) {
-        const command = sent[step.pick % sent.length]
-        assert(command !== undefined)
-        const reply = client.log(command.args, command.tag)
-        if (!isError(reply)) {
-          command.answers.push(reply)
-          answered.add(command.tag.sequence)
+  const property = fc.property(
+    fc.array(delivery, { minLength: 40, maxLength: 120 }),
+    fc.boolean(),
+    (deliveries, isCold) => {
+      const client = createKvClient({ isCold })
+      const sent: { tag: SessionTag; args: readonly string[]; answers: Reply[] }[] = []
+      const answered = new Set<number>()
+      const acknowledged = new Set<number>()
+      for (const step of deliveries) {
+        if (step.kind === 'send') {
+          let lowest = 1
+          while (acknowledged.has(lowest)) lowest++
+          const sequence = sent.length + 1
+          // Every effect leaves its own mark; the reply tells how many there were.
+          sent.push({
+            tag: tag(sequence, lowest),
+            args: ['append', `{s}${sequence % 3}`, mark(sequence)],
+            answers: [],
+          })
+        } else if (step.kind === 'deliver' && sent.length > 0) {
+          const command = sent[step.pick % sent.length]
+          assert(command !== undefined)
+          const reply = client.log(command.args, command.tag)
+          if (!isError(reply)) {
+            command.answers.push(reply)
+            answered.add(command.tag.sequence)
+          }
+        } else if (step.kind === 'acknowledge' && answered.size > 0) {
+          acknowledged.add([...answered][step.pick % answered.size] as number)
+        } else if (step.kind === 'wait') {
+          client.timeMs += step.hours * HOUR_MS
+          client.maintain({ kind: 'expireSessions', limit: 1 })
         }
-      } else if (step.kind === 'acknowledge' && answered.size > 0) {
-        acknowledged.add([...answered][step.pick % answered.size] as number)
-      } else if (step.kind === 'wait') {
-        client.timeMs += step.hours * HOUR_MS
-        client.maintain({ kind: 'expireSessions', limit: 1 })
       }
-    }
-    checkOnce(client, sent)
-  })
+      checkOnce(client, sent)
+    },
+  )
   fc.assert(property, { seed: 1, numRuns: 300 })
 })
 
