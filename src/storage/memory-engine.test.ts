@@ -81,7 +81,7 @@ describe('a crash of the memory engine', () => {
     engine.persist().then(count, count)
     engine.close().then(count, count)
     snapshot.getMany(['a']).then(count, count)
-    for (let turn = 0; turn < 50; turn++) await null
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve()
     assert.equal(settled, 0)
   })
 })

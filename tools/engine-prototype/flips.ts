@@ -60,7 +60,7 @@ function plan(template: string): Trial[] {
     const bytes = readFileSync(join(template, file))
     if (/\.(ldb|sst)$/.test(file))
       for (const { name, from, to } of tableRegions(bytes)) add(name, file, from, to)
-    else if (/\.log$/.test(file)) add('wal', file, 0, bytes.length)
+    else if (file.endsWith('.log')) add('wal', file, 0, bytes.length)
     else if (file.startsWith('MANIFEST')) add('manifest', file, 0, bytes.length)
     else if (file === 'CURRENT') add('current', file, 0, bytes.length)
     else if (!file.startsWith('LOG')) add('other', file, 0, bytes.length)

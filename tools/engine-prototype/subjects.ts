@@ -56,7 +56,7 @@ async function openEngine(path: string, options: SubjectOptions): Promise<Subjec
       }
       const reads = bytes.map((key) =>
         engine.getMany([key]).then(
-          ([value]) => (value == null ? null : bytesToBuffer(value)),
+          ([value]) => (typeof value === 'string' ? bytesToBuffer(value) : null),
           (error: Error) => error,
         ),
       )

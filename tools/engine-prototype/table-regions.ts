@@ -53,11 +53,11 @@ function readHandle(bytes: Buffer, at: number): [Handle, number] {
   return [{ offset, size }, end]
 }
 
-function readVarint(bytes: Buffer, at: number): [number, number] {
+function readVarint(bytes: Buffer, from: number): [number, number] {
   let value = 0
-  for (let shift = 0; ; shift += 7, at++) {
+  for (let at = from; ; at++) {
     const byte = bytes[at] ?? 0
-    value += (byte & 0x7f) * 2 ** shift
+    value += (byte & 0x7f) * 2 ** (7 * (at - from))
     if (byte < 0x80) return [value, at + 1]
   }
 }

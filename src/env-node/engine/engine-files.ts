@@ -22,6 +22,8 @@ const WITNESS = 'WITNESS'
 const WITNESS_VERSION = 1
 /** A read of this size keeps the main thread for some 0.3 ms of checksumming. */
 const READ_CHUNK_BYTES = 1024 * 1024
+/** The last eight bytes of every RocksDB table. */
+const TABLE_MAGIC = Buffer.from('f7cff485b741e288', 'hex')
 const MANIFEST_BYTES_MAX = 1024 * 1024 * 1024
 
 export type TableSum = { readonly bytes: number; readonly crc: number }
@@ -185,17 +187,20 @@ export async function verifyFiles(
   return sums
 }
 
+/** Null when the file is gone, or still being written: a table is complete when it ends in its magic number. */
 async function sumTable(
   folder: string,
   file: string,
   advance: (bytes: number) => void,
 ): Promise<TableSum | null> {
   let crc = 0
+  let end = Buffer.alloc(0)
   const bytes = await readChunks(join(folder, file), Infinity, (chunk) => {
     crc = crc32(chunk, crc)
+    end = Buffer.concat([end, chunk.subarray(-TABLE_MAGIC.length)]).subarray(-TABLE_MAGIC.length)
     advance(chunk.length)
   })
-  return bytes === null ? null : { bytes, crc }
+  return bytes === null || !end.equals(TABLE_MAGIC) ? null : { bytes, crc }
 }
 
 async function verifyLog(

@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -59,7 +58,7 @@ async function writeForEver(directory: string): Promise<void> {
   const [applied] = await engine.getMany(['applied'])
   for (let number = Number(applied ?? 0) + 1; ; number++) {
     await engine.write(batchOf(number))
-    writeSync(1, `${number}\n`)
+    process.stdout.write(`${number}\n`)
   }
 }
 
@@ -280,7 +279,7 @@ async function tryDamaged(
   try {
     engine = await store.open('g')
   } catch (error) {
-    assert(error instanceof EngineFault && error.kind === 'corruption', `${file}: ${error}`)
+    assert(error instanceof EngineFault && error.kind === 'corruption', `${file}: ${String(error)}`)
     return 'fault'
   }
   try {
@@ -295,7 +294,7 @@ async function tryDamaged(
     assert(file.endsWith('.log') && applied >= 100, `${file}: ${applied} of ${batches} batches`)
     return 'prefix'
   } catch (error) {
-    assert(error instanceof EngineFault && error.kind === 'corruption', `${file}: ${error}`)
+    assert(error instanceof EngineFault && error.kind === 'corruption', `${file}: ${String(error)}`)
     return 'fault'
   } finally {
     await engine.close().catch((error: unknown) => assert(error instanceof EngineFault))

@@ -128,19 +128,15 @@ export class RocksEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    let failure: unknown = null
-    if (this.#failure === null)
-      await this.#persistInTurn().catch((error: unknown) => {
-        failure = error
-      })
-    await Promise.allSettled(this.#underWay)
-    try {
-      await this.#database.close()
-    } catch (error) {
+    let failure: EngineFault | null = null
+    const note = (error: unknown) => {
       failure ??= faultOf(this.#options.name, error)
     }
+    if (this.#failure === null) await this.#persistInTurn().catch(note)
+    await Promise.allSettled(this.#underWay)
+    await this.#database.close().catch(note)
     this.#options.onClosed()
-    if (failure !== null) throw failure
+    if (failure !== null) throw failure as EngineFault
   }
 
   /** The reason why nothing more may be written. */

@@ -43,7 +43,7 @@ export function faultOf(name: string, error: unknown): EngineFault {
   const path = file === undefined ? name : `${name}/${file}`
   if (message === 'RocksDB session is closed')
     return new EngineFault('closed', name, message, { cause: error })
-  if (/^Corruption:/.test(message)) return new EngineFault('corruption', path, message, { cause: error })
+  if (message.startsWith('Corruption:')) return new EngineFault('corruption', path, message, { cause: error })
   for (const [text, errno] of ERRNO_OF_TEXT) {
     if (message.trimEnd().endsWith(text)) return new EngineFault('io', path, message, { errno, cause: error })
   }
