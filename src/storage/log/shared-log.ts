@@ -32,6 +32,11 @@ export type LogRecord =
     }
   /** The group is gone from this node; nothing of it is handed out after the next open. */
   | { readonly kind: 'dropGroup'; readonly group: GroupId }
+  /**
+   * The damage of the group is undone: the log up to its present end, and the hard state written
+   * last, are what this replica may answer for. Until this is durable, every open reports the damage.
+   */
+  | { readonly kind: 'repaired'; readonly group: GroupId }
 
 export type RecoveredGroup = {
   readonly group: GroupId
@@ -62,17 +67,35 @@ export type LogStatus =
   | { readonly kind: 'closed' }
 
 export interface SharedLog {
-  /** What `open` found, per group; may be taken once, to free the memory. */
+  /**
+   * What `open` found, per group. May be taken once, to free the memory; and once more after each
+   * `reopen`, which tells what is durable of what was appended before the failure.
+   */
   takeRecovered(): readonly RecoveredGroup[]
   /**
+   * Losses whose groups can't be told, found by `open`: every recovered group has damage then, and
+   * a group that the host knows of and `takeRecovered` does not show has lost everything.
+   */
+  readonly losses: readonly LogDamage[]
+  /**
    * `onDurable` is called once: without error when all `records` are durable, with the error when
-   * they may not be. Calls come in the order of the appends, never inside `append`.
+   * they may not be. Calls come in the order of the appends, never inside `append`. The records
+   * of one append survive together or not at all. Throws on records that don't follow from the
+   * group's earlier ones: a gap, a term that falls, a vote that changes.
    */
   append(records: readonly LogRecord[], onDurable: (error?: Error) => void): void
   readonly status: LogStatus
-  /** After a failure: abandons the failed segment and starts the next. */
+  /** Appended and not yet durable. Callers stop taking in work above `LOG_QUEUE_BYTES_MAX`. */
+  readonly queuedBytes: number
+  /**
+   * After a failure: abandons the failed segment and starts the next. What was not acknowledged is
+   * gone for ever; callers append again what they still want, from `takeRecovered` on.
+   */
   reopen(): Promise<void>
-  /** Removes segments that hold nothing any group needs. Runs in the background; safe to call often. */
+  /**
+   * Removes segments that hold nothing any group needs. Runs in the background; safe to call often.
+   * Does nothing while a damaged group is not repaired.
+   */
   collectGarbage(): Promise<void>
   metrics(): LogMetrics
   /** Waits for what was appended, then closes. */
