@@ -1,0 +1,272 @@
+/**
+ * Random calls of every key command: a small pool of keys so that types collide, numbers at their
+ * edges, binary bytes, every option in any case and order, sometimes one argument too few or many.
+ *
+ * No expiry is set that could come due while the commands run: relative ones are far away, absolute
+ * ones far away or long past. An expiry that comes due is a step of its own, with a pause behind it (`compare-endpoints.ts`).
+ */
+import assert from 'node:assert/strict'
+import type { SimRandom } from '../../sim/random.ts'
+import type { ByteString } from '../../src/base/bytes.ts'
+
+export type Call = readonly ByteString[]
+type Make = (random: SimRandom) => ByteString[]
+
+const KEYS: readonly ByteString[] = [
+  'a',
+  'b',
+  'c',
+  'd',
+  '{t}1',
+  '{t}2',
+  'key:1',
+  'key:2',
+  '',
+  '\0\xff\r\n',
+  'a*b',
+  '[x]',
+]
+const FIELDS: readonly ByteString[] = ['f', 'g', 'h', '1', '', '\xfe\0', 'field-with-a-long-name']
+const VALUES: readonly ByteString[] = [
+  '',
+  'x',
+  'value',
+  '0',
+  '1',
+  '-1',
+  '10',
+  '100',
+  '9223372036854775807',
+  '-9223372036854775808',
+  '9223372036854775808',
+  '01',
+  '+1',
+  ' 1',
+  '1 ',
+  '1.0',
+  '3.0e3',
+  '1e400',
+  '0.1',
+  '-0.5',
+  'nan',
+  'inf',
+  '-inf',
+  '0x10',
+  '1e-5',
+  '12345678901234567890',
+  '\0',
+  '\xff\xfe',
+  'a\r\nb',
+  'v'.repeat(100),
+]
+const NUMBERS: readonly ByteString[] = [
+  '1',
+  '-1',
+  '0',
+  '2',
+  '7',
+  '1000000',
+  '9223372036854775807',
+  '-9223372036854775808',
+  '9223372036854775808',
+  '-9223372036854775809',
+  'x',
+  '',
+  '1.5',
+  '00',
+  '-0',
+  '+1',
+]
+const FLOATS: readonly ByteString[] = [
+  '1',
+  '-1',
+  '0',
+  '0.1',
+  '1.5',
+  '-2.25',
+  '3.0e3',
+  '1e-7',
+  '1e17',
+  '1e18',
+  'nan',
+  'inf',
+  'x',
+  '',
+  ' 1',
+  '1 ',
+  '1e5000',
+  '0x1p3',
+  '12345678901234567',
+  '0.30000000000000004',
+]
+const PATTERNS: readonly ByteString[] = [
+  '*',
+  'a*',
+  '?',
+  '[ab]',
+  '[^a]',
+  'key:*',
+  '\\[x\\]',
+  'a\\*b',
+  '*{t}*',
+  'nosuch',
+  '',
+  '[a-c]',
+  '*\xff*',
+  '[',
+  'a[',
+  '\\',
+]
+const FAR_UNIX_SECONDS = '33000000000'
+const FAR_UNIX_MILLISECONDS = '33000000000000'
+const BAD_TIMES: readonly ByteString[] = [
+  '0',
+  '-1',
+  'x',
+  '',
+  '9223372036854775807',
+  '-9223372036854775808',
+  '1.5',
+]
+const BAD_SECONDS: readonly ByteString[] = [...BAD_TIMES, '9223372036854776', '9223372036854775']
+const EXPIRE_OPTIONS: readonly ByteString[] = ['NX', 'XX', 'GT', 'LT', 'nx', 'gt', 'bad']
+
+const key: (random: SimRandom) => ByteString = (random) => random.pick(KEYS)
+const field: (random: SimRandom) => ByteString = (random) => random.pick(FIELDS)
+const value: (random: SimRandom) => ByteString = (random) => random.pick(VALUES)
+
+function some(random: SimRandom, most: number, make: () => readonly ByteString[]): ByteString[] {
+  return Array.from({ length: random.between(1, most) }, make).flat()
+}
+
+function maybe(random: SimRandom, make: () => readonly ByteString[]): readonly ByteString[] {
+  return random.chance(0.5) ? make() : []
+}
+
+// No two relative expiries may come close to each other: which of them is later (GT, LT) would
+// depend on the moment at which each server ran the command.
+const inSeconds = (random: SimRandom): ByteString => String(random.between(10, 10_000_000) * 100)
+const inMilliseconds = (random: SimRandom): ByteString => String(random.between(10, 10_000_000) * 100_000)
+const atSecond = (random: SimRandom): ByteString => random.pick(['1', FAR_UNIX_SECONDS])
+const atMillisecond = (random: SimRandom): ByteString => random.pick(['1', FAR_UNIX_MILLISECONDS])
+
+function expiryOption(random: SimRandom): ByteString[] {
+  const isBad = random.chance(0.2)
+  const options: readonly ByteString[][] = [
+    ['EX', isBad ? random.pick(BAD_SECONDS) : inSeconds(random)],
+    ['px', isBad ? random.pick(BAD_TIMES) : inMilliseconds(random)],
+    ['EXAT', isBad ? random.pick(BAD_SECONDS) : atSecond(random)],
+    ['PXAT', isBad ? random.pick(BAD_TIMES) : atMillisecond(random)],
+  ]
+  return random.pick(options)
+}
+
+function setOptions(random: SimRandom): ByteString[] {
+  const options = [
+    () => expiryOption(random),
+    () => ['NX'],
+    () => ['xx'],
+    () => ['GET'],
+    () => ['KEEPTTL'],
+    () => ['bad'],
+    () => ['EX'],
+  ]
+  return random.chance(0.5) ? [] : some(random, 3, () => random.pick(options)())
+}
+
+function expire(time: (random: SimRandom) => ByteString, bad: readonly ByteString[]): Make {
+  return (random) => [
+    key(random),
+    random.chance(0.3) ? random.pick(bad) : time(random),
+    ...maybe(random, () => some(random, 2, () => [random.pick(EXPIRE_OPTIONS)])),
+  ]
+}
+
+const oneKey: Make = (random) => [key(random)]
+const manyKeys: Make = (random) => some(random, 4, () => [key(random)])
+const keyAndField: Make = (random) => [key(random), field(random)]
+const keyAndFields: Make = (random) => [key(random), ...some(random, 4, () => [field(random)])]
+const keyAndPairs: Make = (random) => [key(random), ...some(random, 4, () => [field(random), value(random)])]
+
+/** Arguments behind the name, for each command of the key machine that answers the same on every server. */
+export const GENERATORS: Readonly<Record<string, Make>> = {
+  append: (random) => [key(random), value(random)],
+  decr: oneKey,
+  decrby: (random) => [key(random), random.pick(NUMBERS)],
+  del: manyKeys,
+  exists: manyKeys,
+  expire: expire(inSeconds, BAD_SECONDS),
+  expireat: expire(atSecond, BAD_SECONDS),
+  expiretime: oneKey,
+  flushall: (random) => [...maybe(random, () => [random.pick(['ASYNC', 'sync', 'bad'])])],
+  flushdb: (random) => [...maybe(random, () => [random.pick(['ASYNC', 'sync', 'bad'])])],
+  get: oneKey,
+  getdel: oneKey,
+  getex: (random) => [
+    key(random),
+    ...maybe(random, () => random.pick([expiryOption(random), ['PERSIST'], ['bad'], ['EX']])),
+  ],
+  hdel: keyAndFields,
+  hexists: keyAndField,
+  hget: keyAndField,
+  hgetall: oneKey,
+  hincrby: (random) => [key(random), field(random), random.pick(NUMBERS)],
+  hkeys: oneKey,
+  hlen: oneKey,
+  hmget: keyAndFields,
+  hmset: keyAndPairs,
+  hset: keyAndPairs,
+  hvals: oneKey,
+  incr: oneKey,
+  incrby: (random) => [key(random), random.pick(NUMBERS)],
+  incrbyfloat: (random) => [key(random), random.pick(FLOATS)],
+  keys: (random) => [random.pick(PATTERNS)],
+  mget: manyKeys,
+  mset: (random) => some(random, 4, () => [key(random), value(random)]),
+  persist: oneKey,
+  pexpire: expire(inMilliseconds, BAD_TIMES),
+  pexpireat: expire(atMillisecond, BAD_TIMES),
+  pexpiretime: oneKey,
+  pttl: oneKey,
+  set: (random) => [key(random), value(random), ...setOptions(random)],
+  strlen: oneKey,
+  ttl: oneKey,
+  type: oneKey,
+  unlink: manyKeys,
+}
+
+/** Drawn more often, so that there is something to read. */
+const WRITERS: readonly string[] = ['set', 'set', 'hset', 'mset', 'append', 'incr', 'expire']
+const RARE: ReadonlySet<string> = new Set(['flushall', 'flushdb'])
+const NAMES = Object.keys(GENERATORS).filter((name) => !RARE.has(name))
+
+export function randomCall(random: SimRandom): Call {
+  const name = random.chance(0.01)
+    ? random.pick([...RARE])
+    : random.chance(0.35)
+      ? random.pick(WRITERS)
+      : random.pick(NAMES)
+  const make = GENERATORS[name]
+  assert(make !== undefined)
+  const args = make(random)
+  if (random.chance(0.04)) args.pop()
+  else if (random.chance(0.04)) args.push(value(random))
+  return [random.chance(0.1) ? name.toUpperCase() : name, ...args]
+}
+
+/** Options of SCAN, mostly good ones. */
+export function randomScanOptions(random: SimRandom): ByteString[] {
+  const options: readonly ByteString[][] = [
+    ['MATCH', random.pick(PATTERNS)],
+    ['count', random.pick(['1', '3', '100'])],
+    ['TYPE', random.pick(['string', 'HASH', 'zset'])],
+    random.pick([['COUNT', '0'], ['COUNT', 'x'], ['bad'], ['MATCH'], ['TYPE', 'nosuch']]),
+  ]
+  return random.chance(0.3) ? [] : some(random, 2, () => random.pick(options))
+}
+
+export function randomKey(random: SimRandom): ByteString {
+  return key(random)
+}
+
+export const ALL_KEYS: readonly ByteString[] = KEYS
