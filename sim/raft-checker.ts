@@ -110,6 +110,8 @@ class Shadow {
   durable: TermLog
   /** As far as Readys were taken. */
   handed: TermLog
+  /** What was durable before the disk lost it: acknowledged, and not forgotten by those who counted on it. */
+  lost: TermLog | null = null
   membershipIndexes: number[]
   writes: Write[] = []
   isRunning = true
@@ -153,6 +155,7 @@ class Checker implements RaftChecker {
     const shadow = new Shadow(state)
     shadow.applied = state.applied
     shadow.term = state.hardState.term
+    if (state.mayVoteFrom !== null) shadow.lost = before?.lost ?? before?.durable ?? null
     this.#shadows.set(id, shadow)
     const log = shadow.handed
     this.#register(log, state.entries)
@@ -312,13 +315,19 @@ class Checker implements RaftChecker {
   #checkDurableQuorum(index: number, term: number, membership: Membership): void {
     for (const voters of [membership.voters, membership.votersOutgoing]) {
       if (voters.length === 0) continue
-      const holders = voters.filter((id) => this.#shadows.get(id)?.durable.holds(index, term) === true)
+      const holders = voters.filter((id) => this.#hasHeld(id, index, term))
       const isQuorum = holders.length > voters.length / 2
       assert(
         isQuorum,
         `entry ${index} (term ${term}) is committed, but durable only on [${holders}] of [${voters}]`,
       )
     }
+  }
+
+  #hasHeld(id: ReplicaId, index: number, term: number): boolean {
+    const shadow = this.#shadows.get(id)
+    if (shadow === undefined) return false
+    return shadow.durable.holds(index, term) || (shadow.lost?.holds(index, term) ?? false)
   }
 
   #checkVote(shadow: Shadow, voter: ReplicaId, term: Term, candidate: ReplicaId): void {

@@ -18,6 +18,10 @@ import type { RaftOptions, RaftState, ReadGrant, Role, SnapshotPosition, Snapsho
 import { RaftLog } from './raft-log.ts'
 import { ForwardedReads, ReadQueue } from './read-queue.ts'
 
+/** Batches of forwarded reads are numbered from a random multiple, below 2^53 in all. */
+const FIRST_BATCH_RANGE = 2 ** 26
+const BATCHES_PER_INCARNATION = 2 ** 26
+
 export type Core = {
   readonly id: ReplicaId
   readonly options: RaftOptions
@@ -116,7 +120,9 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     transferTo: null,
     transferTicksLeft: 0,
     readQueue: new ReadQueue(),
-    forwardedReads: new ForwardedReads(),
+    forwardedReads: new ForwardedReads(
+      Math.floor(options.random() * FIRST_BATCH_RANGE) * BATCHES_PER_INCARNATION,
+    ),
     // Bound once: they are called for every acknowledgement.
     matchOf: (id) => matchOf(core, id),
     ackedRoundOf: (id) => (id === core.id ? core.round : countedRound(core.peerById.get(id))),

@@ -33,7 +33,7 @@ export type RaftOptions = {
   readonly maxUncommittedBytes: number
   /** Bytes of entries in one Ready's `committed`. */
   readonly maxApplyBytes: number
-  /** Uniform in [0, 1); drawn for election timeouts only. */
+  /** Uniform in [0, 1); drawn for election timeouts, and once to tell this incarnation's reads from earlier ones. */
   readonly random: () => number
 }
 

@@ -71,7 +71,16 @@ export class ForwardedReads {
   #unsent: number[] = []
   /** By batch number; a Map keeps the order of sending. */
   readonly #sent = new Map<number, Batch>()
-  #lastBatch = 0
+  #lastBatch: number
+
+  /**
+   * `firstBatch` must differ from one incarnation to the next: an answer to a batch of before a crash
+   * would otherwise be taken for the answer to one of after it, and be older than what it reads.
+   */
+  constructor(firstBatch: number) {
+    assert(Number.isSafeInteger(firstBatch) && firstBatch >= 0)
+    this.#lastBatch = firstBatch
+  }
 
   get isFull(): boolean {
     return this.#sent.size >= FORWARDED_BATCHES_MAX || this.#unsent.length >= BATCH_READS_MAX
