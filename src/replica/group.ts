@@ -193,6 +193,18 @@ export class Group<Command, Reply> {
     if (verdict !== null) this.#onVerdict(verdict)
   }
 
+  /** Offers leadership to the voter that is furthest along; false when there is nobody to take it. */
+  handOver(): boolean {
+    if (!this.isLeader) return false
+    const { progress, membership } = this.raft.status()
+    const candidates = membership.voters
+      .filter((voter) => voter !== this.raft.id && progress?.get(voter)?.recentlyActive === true)
+      .sort((left, right) => (progress?.get(right)?.match ?? 0) - (progress?.get(left)?.match ?? 0))
+    const isOffered = candidates[0] !== undefined && this.raft.transferLeadership(candidates[0])
+    this.schedule()
+    return isOffered
+  }
+
   /** After the log was reopened. */
   resumeLog(): void {
     if (this.#persister.hasFailed) this.#persister.resume()

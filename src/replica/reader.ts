@@ -137,18 +137,24 @@ export class Reader<Command, Reply> {
 
   #run(read: PendingRead<Command, Reply>): void {
     const view = new ExecutionView(this.#store)
-    if (this.#runOnce(read, view)) return
-    this.#runWithFetches(read, view).catch((error: unknown) => {
+    // Read once: a machine that asks for ranges up to now must ask for the same ones in every round.
+    const clockMs = this.#clock.wallMs()
+    if (this.#runOnce(read, view, clockMs)) return
+    this.#runWithFetches(read, view, clockMs).catch((error: unknown) => {
       this.#readsOpen -= 1
       read.responder.fail({ kind: 'unhealthy', reason: String(error) })
       this.#callbacks.onFailure(error)
     })
   }
 
-  async #runWithFetches(read: PendingRead<Command, Reply>, view: ExecutionView): Promise<void> {
+  async #runWithFetches(
+    read: PendingRead<Command, Reply>,
+    view: ExecutionView,
+    clockMs: number,
+  ): Promise<void> {
     for (;;) {
       view.refresh()
-      const outcome = this.#query(read, view)
+      const outcome = this.#query(read, view, clockMs)
       if (outcome.kind !== 'need') {
         this.#settle(read, outcome)
         return
@@ -158,16 +164,16 @@ export class Reader<Command, Reply> {
   }
 
   /** False when it has to fetch first. */
-  #runOnce(read: PendingRead<Command, Reply>, view: ExecutionView): boolean {
-    const outcome = this.#query(read, view)
+  #runOnce(read: PendingRead<Command, Reply>, view: ExecutionView, clockMs: number): boolean {
+    const outcome = this.#query(read, view, clockMs)
     if (outcome.kind === 'need') return false
     this.#settle(read, outcome)
     return true
   }
 
-  #query(read: PendingRead<Command, Reply>, view: ExecutionView) {
+  #query(read: PendingRead<Command, Reply>, view: ExecutionView, clockMs: number) {
     const { timeMs, machineVersion } = this.#store.applied
-    const context = { timeMs, seed: this.#lastContext, machineVersion, clockMs: this.#clock.wallMs() }
+    const context = { timeMs, seed: this.#lastContext, machineVersion, clockMs }
     return this.#machine.query(view, read.command, context)
   }
 

@@ -19,12 +19,14 @@ import {
 } from './identity.ts'
 
 const CLUSTER_ID = '0123456789abcdef0123456789abcdef'
+const DIRECTORY_ID = 'fedcba9876543210fedcba9876543210'
 const N1 = makeNodeId('n1')
 const SAMPLE: Identity = {
   clusterId: CLUSTER_ID,
   nodeId: N1,
   origin: 'created',
   replicaId: makeReplicaId(1),
+  directoryId: DIRECTORY_ID,
   incarnation: 7,
 }
 
@@ -141,7 +143,16 @@ test('the first start draws an identity, and every further start raises the inca
 test('a node that joins has no cluster until it is told', async () => {
   const world = new CrashDisk()
   const first = await openIdentity(world.disk(), countingRandom(), { nodeId: N1, joins: true })
-  assert.deepEqual(first, { clusterId: null, nodeId: N1, origin: 'joined', replicaId: null, incarnation: 1 })
+  const { directoryId } = first
+  assert.match(directoryId, /^[0-9a-f]{32}$/)
+  assert.deepEqual(first, {
+    clusterId: null,
+    nodeId: N1,
+    origin: 'joined',
+    replicaId: null,
+    directoryId,
+    incarnation: 1,
+  })
   const assigned = await assignReplica(world.disk(), first, {
     clusterId: CLUSTER_ID,
     replicaId: makeReplicaId(3),
@@ -228,7 +239,7 @@ test('a record with a good checksum and wrong fields is corruption', () => {
 })
 
 test('the bytes of the format page are what is written', () => {
-  const line = `{"format":1,"clusterId":"${CLUSTER_ID}","nodeId":"n1","origin":"created","replicaId":1,"incarnation":7}\n`
+  const line = `{"format":1,"clusterId":"${CLUSTER_ID}","nodeId":"n1","origin":"created","replicaId":1,"directoryId":"${DIRECTORY_ID}","incarnation":7}\n`
   assert.equal(encodeIdentity(SAMPLE).toString('latin1'), frame(line).toString('latin1'))
 })
 
@@ -294,7 +305,7 @@ test('any identity reads back as it was written', () => {
   fc.assert(
     fc.property(nodeId, clusterId, positive, fc.option(positive), (id, cluster, incarnation, replica) => {
       const replicaId = replica === null ? null : makeReplicaId(replica)
-      const identity: Identity = { clusterId: cluster, nodeId: id, origin: 'joined', replicaId, incarnation }
+      const identity: Identity = { clusterId: cluster, nodeId: id, origin: 'joined', replicaId, directoryId: cluster, incarnation }
       assert.deepEqual(decodeIdentity(encodeIdentity(identity)), identity)
     }),
     { seed: 77 },

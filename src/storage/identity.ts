@@ -19,7 +19,7 @@ export const IDENTITY_FILE = 'identity'
 export const IDENTITY_FORMAT = 1
 const TEMPORARY_FILE = 'identity.tmp'
 const IDENTITY_BYTES_MAX = 4_096
-const CLUSTER_ID_PATTERN = /^[0-9a-f]{32}$/
+const HEX_32_PATTERN = /^[0-9a-f]{32}$/
 const FRAME_PATTERN = /^(\{[^\n]*\}\n)crc32 ([0-9a-f]{8})\n$/
 
 /** Names that may stand in a directory that counts as empty: they carry no data of the store. */
@@ -40,6 +40,8 @@ export type Identity = {
   readonly origin: 'created' | 'joined'
   /** null until the control group has assigned it. */
   readonly replicaId: ReplicaId | null
+  /** 32 hexadecimal digits, drawn with the record: tells this directory from another that claims the same node. */
+  readonly directoryId: string
   /** Counts the starts; this one's is durable. */
   readonly incarnation: number
 }
@@ -122,8 +124,8 @@ export async function writeIdentity(disk: Disk, identity: Identity): Promise<voi
 }
 
 export function encodeIdentity(identity: Identity): Buffer {
-  const { clusterId, nodeId, origin, replicaId, incarnation } = identity
-  const line = `${JSON.stringify({ format: IDENTITY_FORMAT, clusterId, nodeId, origin, replicaId, incarnation })}\n`
+  const { clusterId, nodeId, origin, replicaId, directoryId, incarnation } = identity
+  const line = `${JSON.stringify({ format: IDENTITY_FORMAT, clusterId, nodeId, origin, replicaId, directoryId, incarnation })}\n`
   const bytes = Buffer.from(`${line}crc32 ${checksum(line)}\n`, 'latin1')
   assert(bytes.length <= IDENTITY_BYTES_MAX)
   return bytes
@@ -152,7 +154,7 @@ function parseLine(line: string): Readonly<Record<string, unknown>> {
 }
 
 function checkFields(record: Readonly<Record<string, unknown>>): Identity {
-  const { format, clusterId, nodeId, origin, replicaId, incarnation, ...unknown } = record
+  const { format, clusterId, nodeId, origin, replicaId, directoryId, incarnation, ...unknown } = record
   if (!isCount(format)) throw identityError.corrupt(`field format is ${JSON.stringify(format)}`)
   if (format > IDENTITY_FORMAT) throw identityError.newerFormat(format, IDENTITY_FORMAT)
   if (format < IDENTITY_FORMAT) throw identityError.corrupt(`format ${format} never existed`)
@@ -160,14 +162,15 @@ function checkFields(record: Readonly<Record<string, unknown>>): Identity {
     throw identityError.corrupt(`field ${field} is ${JSON.stringify(record[field])}`)
   }
   for (const field of Object.keys(unknown)) wrong(field)
-  if (clusterId !== null && !(typeof clusterId === 'string' && CLUSTER_ID_PATTERN.test(clusterId)))
+  if (clusterId !== null && !(typeof clusterId === 'string' && HEX_32_PATTERN.test(clusterId)))
     return wrong('clusterId')
   if (typeof nodeId !== 'string' || !isNodeId(nodeId)) return wrong('nodeId')
   if (origin !== 'created' && origin !== 'joined') return wrong('origin')
   if (replicaId !== null && !isCount(replicaId)) return wrong('replicaId')
+  if (typeof directoryId !== 'string' || !HEX_32_PATTERN.test(directoryId)) return wrong('directoryId')
   if (!isCount(incarnation)) return wrong('incarnation')
   if (clusterId === null && (origin === 'created' || replicaId !== null)) return wrong('clusterId')
-  return { clusterId, nodeId, origin, replicaId: replicaId as ReplicaId | null, incarnation }
+  return { clusterId, nodeId, origin, replicaId: replicaId as ReplicaId | null, directoryId, incarnation }
 }
 
 function isCount(value: unknown): value is number {
@@ -185,7 +188,7 @@ function makeFirst(random: Random, request: IdentityRequest): Identity {
   assert(isNodeId(nodeId))
   const clusterId = request.joins ? null : randomHex(random, 16)
   const origin = request.joins ? 'joined' : 'created'
-  return { clusterId, nodeId, origin, replicaId: null, incarnation: 1 }
+  return { clusterId, nodeId, origin, replicaId: null, directoryId: randomHex(random, 16), incarnation: 1 }
 }
 
 function randomHex(random: Random, bytes: number): string {

@@ -23,7 +23,7 @@ const REQUEST_BYTES_MAX = 4 * 1024 * 1024
 export type ForwarderOptions<Command, Reply> = {
   readonly clock: Clock
   readonly transport: Transport
-  readonly codecOf: (group: GroupId) => MachineCodec<Command, Reply>
+  readonly codec: MachineCodec<Command, Reply>
   readonly localGroup: (group: GroupId) => Group<Command, Reply> | null
 }
 
@@ -33,7 +33,6 @@ export class Forwarder<Command, Reply> {
 
   constructor(options: ForwarderOptions<Command, Reply>) {
     this.#options = options
-    options.transport.handle(RequestKind.forward, (_from, body, respond) => this.#serve(body, respond))
   }
 
   send(operation: Operation<Command, Reply>, to: ReplicaId): void {
@@ -59,7 +58,7 @@ export class Forwarder<Command, Reply> {
 
   #request(to: ReplicaId, operations: readonly Operation<Command, Reply>[]): void {
     const { group } = operations[0] as Operation<Command, Reply>
-    const { machine, decodeReply } = this.#options.codecOf(group)
+    const { machine, decodeReply } = this.#options.codec
     const attempts = operations.map((operation) => operation.attempt)
     const write = (writer: ByteWriter): void => {
       writer.varint(group)
@@ -79,7 +78,8 @@ export class Forwarder<Command, Reply> {
     })
   }
 
-  #serve(body: ByteReader, respond: Respond): void {
+  /** Carries out what another node's forwarder sent. */
+  serve(body: ByteReader, respond: Respond): void {
     const groupId = makeGroupId(body.varint())
     const count = body.varint()
     if (count === 0 || count > REQUEST_COMMANDS_MAX) throw new MalformedBytes(`forwarded ${count} commands`)
@@ -88,7 +88,7 @@ export class Forwarder<Command, Reply> {
       respond(null)
       return
     }
-    const { machine, encodeReply } = this.#options.codecOf(groupId)
+    const { machine, encodeReply } = this.#options.codec
     const outcomes: (({ readonly reply: Reply } | { readonly failure: Failure }) | undefined)[] = new Array(
       count,
     )

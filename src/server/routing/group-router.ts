@@ -16,8 +16,7 @@ import type { Random } from '../../env/random.ts'
 import type { Group } from '../../replica/group.ts'
 import type { Failure } from '../../replica/outcome.ts'
 import type { Transport } from '../../replica/transport/transport.ts'
-import { Forwarder } from './forwarder.ts'
-import type { MachineCodec } from './machine-codec.ts'
+import type { Forwarder } from './forwarder.ts'
 import { Operation, type OperationFailure } from './operation.ts'
 
 export type RouterOptions<Command, Reply> = {
@@ -25,7 +24,7 @@ export type RouterOptions<Command, Reply> = {
   readonly random: Random
   readonly transport: Transport
   readonly self: ReplicaId
-  readonly codecOf: (group: GroupId) => MachineCodec<Command, Reply>
+  readonly forwarder: Forwarder<Command, Reply>
   readonly localGroup: (group: GroupId) => Group<Command, Reply> | null
   /** Nodes that may have a replica of the group, for when this one has none. */
   readonly candidates: (group: GroupId) => readonly ReplicaId[]
@@ -61,7 +60,7 @@ export class GroupRouter<Command, Reply> {
 
   constructor(options: RouterOptions<Command, Reply>) {
     this.#options = options
-    this.#forwarder = new Forwarder(options)
+    this.#forwarder = options.forwarder
   }
 
   submit(
@@ -109,7 +108,7 @@ export class GroupRouter<Command, Reply> {
   }
 
   onDone(operation: Operation<Command, Reply>): void {
-    if (operation.sequence > 0) this.#options.releaseTag(operation.command)
+    if (operation.isTagged) this.#options.releaseTag(operation.command)
   }
 
   onAttemptFailed(operation: Operation<Command, Reply>, failure: Failure): void {
@@ -163,14 +162,14 @@ export class GroupRouter<Command, Reply> {
       this.#wait(operation)
       return
     }
-    if (operation.isWrite && operation.sequence === 0) {
+    if (operation.isWrite) {
       const tagged = this.#options.tagForRetry(operation.command)
       if (tagged === null) {
         this.#wait(operation)
         return
       }
       operation.command = tagged
-      operation.sequence = 1
+      operation.isTagged = true
     }
     operation.attempt += 1
     const untilMs = this.#options.clock.monotonicMs() + this.#options.attemptTimeoutMs
@@ -189,7 +188,7 @@ export class GroupRouter<Command, Reply> {
   }
 
   #mayRepeat(operation: Operation<Command, Reply>): boolean {
-    return !operation.isWrite || operation.sequence > 0
+    return !operation.isWrite || operation.isTagged
   }
 
   #wait(operation: Operation<Command, Reply>): void {

@@ -29,8 +29,8 @@ export class Operation<Command, Reply> implements Responder<Reply> {
   readonly #onReply: (reply: Reply) => void
   readonly #onFailure: (failure: OperationFailure) => void
   command: Command
-  /** Position in the gateway's session; 0: not sent anywhere under one. */
-  sequence = 0
+  /** Sent under a mark that makes repeating it harmless. */
+  isTagged = false
   /** Counts attempts; an answer to an earlier one is still an answer, a failure of it means nothing. */
   attempt = 0
   /** Some attempt of this write may have taken effect without our knowing. */

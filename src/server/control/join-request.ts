@@ -1,0 +1,57 @@
+/**
+ * How a new node becomes a member: it asks any node it was told of, which carries the request to
+ * the control group's leader (request kind `join`; both bodies are JSON).
+ */
+import type { ByteReader } from '../../base/byte-reader.ts'
+import type { Catalog } from '../../cluster/catalog.ts'
+import type { ClusterReply, NodeFacts } from '../../cluster/cluster-machine.ts'
+import { readJson, writeJson } from '../../cluster/cluster-machine.ts'
+import { type Clock, sleep } from '../../env/clock.ts'
+import type { Logger } from '../../env/logger.ts'
+import type { Address } from '../../env/network.ts'
+import type { ReplicaId } from '../../base/ids.ts'
+import { RequestKind } from '../../replica/request-kinds.ts'
+import type { Transport } from '../../replica/transport/transport.ts'
+
+const PAUSE_MS_MIN = 100
+const PAUSE_MS_MAX = 2_000
+/** A warning once in this many rounds: the node goes on asking, since the others may just be starting. */
+const ROUNDS_PER_WARNING = 10
+
+export type Joined = { readonly replicaId: ReplicaId; readonly catalog: Catalog }
+
+/** Asks the addresses in turn until one answers; ends only with membership, a refusal or cancellation. */
+export async function joinCluster(
+  world: { readonly transport: Transport; readonly clock: Clock; readonly logger: Logger },
+  addresses: readonly Address[],
+  node: NodeFacts,
+  isCancelled: () => boolean,
+): Promise<Joined> {
+  for (let round = 0; !isCancelled(); round++) {
+    for (const address of addresses) {
+      const reply = await ask(world.transport, address, node)
+      if (reply?.kind === 'joined') return reply
+      if (reply?.kind === 'refused')
+        throw new Error(`the cluster at ${address.host}:${address.port} refused this node: ${reply.reason}`)
+    }
+    if (round % ROUNDS_PER_WARNING === ROUNDS_PER_WARNING - 1) {
+      world.logger.warning('no node of the cluster to join answers; asking again', {
+        addresses,
+        rounds: round + 1,
+      })
+    }
+    await sleep(world.clock, Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** Math.min(round, 5)))
+  }
+  throw new Error('the node was stopped before it could join')
+}
+
+function ask(transport: Transport, address: Address, node: NodeFacts): Promise<ClusterReply | null> {
+  return new Promise((resolve) => {
+    transport.requestAt(
+      RequestKind.join,
+      address,
+      (writer) => writeJson(writer, node),
+      (body: ByteReader | null) => resolve(body === null ? null : (readJson(body) as ClusterReply)),
+    )
+  })
+}

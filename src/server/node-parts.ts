@@ -1,0 +1,343 @@
+/**
+ * The parts of one node and how they are wired: transport, groups, routers, control, Redis port.
+ * `node.ts` decides in which order they come to life.
+ */
+import assert from 'node:assert/strict'
+import type { GroupId, NodeId, ReplicaId } from '../base/ids.ts'
+import { CONTROL_GROUP } from '../base/ids.ts'
+import { HOLDFAST_VERSION } from '../base/version.ts'
+import { type Catalog, groupOfSlot } from '../cluster/catalog.ts'
+import type { ClusterCommand, NodeFacts } from '../cluster/cluster-machine.ts'
+import { sleep } from '../env/clock.ts'
+import type { FreeSpace } from '../env/disk.ts'
+import type { Address } from '../env/network.ts'
+import type { KvCommand } from '../kv/command.ts'
+import { kvCommands } from '../kv/command-table.ts'
+import type { Reply } from '../kv/reply.ts'
+import type { Membership } from '../raft/membership.ts'
+import { CONNECTION_COMMANDS } from '../redis/connection-commands.ts'
+import { createCommandTable } from '../redis/command-table.ts'
+import { createRedisConfiguration } from '../redis/redis-configuration.ts'
+import type { ServerFacts } from '../redis/server-facts.ts'
+import type { Group } from '../replica/group.ts'
+import { GroupHost } from '../replica/group-host.ts'
+import { Transport } from '../replica/transport/transport.ts'
+import type { Identity } from '../storage/identity.ts'
+import type { SharedLog } from '../storage/log/shared-log.ts'
+import { buildStatus } from './build-status.ts'
+import { ControlService } from './control/control-service.ts'
+import { type Machines, makeMachines } from './machines.ts'
+import { Maintenance } from './maintenance.ts'
+import { groupOptionsOf } from './node-groups.ts'
+import type { NodeEndpoints, NodeOptions, RunningNode, World } from './node-options.ts'
+import type { NodeState, NodeStatus } from './node-status.ts'
+import { makeRedisFacts } from './redis/redis-facts.ts'
+import { RedisService } from './redis/redis-service.ts'
+import { Routers } from './routing/routers.ts'
+
+const SPACE_POLL_MS = 5_000
+const HANDOVER_POLL_MS = 2
+/** Leadership is handed over within this, or lost to an election. */
+const HANDOVER_MS = 1_000
+
+export type Founding = { readonly groups: readonly GroupId[]; readonly founding: Membership }
+
+export class NodeParts implements RunningNode {
+  readonly nodeId: NodeId
+  readonly transport: Transport
+  readonly failed: Promise<Error>
+  readonly #world: World
+  readonly #options: NodeOptions
+  readonly #log: SharedLog
+  readonly #machines: Machines
+  readonly #identity: Identity
+  readonly #startedMs: number
+  readonly #redisFacts: ServerFacts
+  readonly #redis: RedisService
+  #fail: (error: Error) => void = () => {}
+  #peerAddress: Address | null = null
+  #clusterId: string | null
+  #self: ReplicaId | null = null
+  #host: GroupHost | null = null
+  #routers: Routers | null = null
+  #control: ControlService | null = null
+  #maintenance: Maintenance | null = null
+  #logFailure: Error | null = null
+  #space: FreeSpace | null = null
+  #state: NodeState = 'starting'
+  #stopping: Promise<void> | null = null
+
+  constructor(world: World, options: NodeOptions, identity: Identity, log: SharedLog) {
+    this.#world = world
+    this.#options = options
+    this.#identity = identity
+    this.#log = log
+    this.nodeId = identity.nodeId
+    this.#clusterId = identity.clusterId
+    this.#startedMs = world.clock.monotonicMs()
+    this.#machines = makeMachines(options.maxValueBytes)
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve
+    })
+    this.transport = new Transport(world, this.#transportIdentity({ host: options.advertiseHost, port: 0 }), {
+      onRaftMessages: (group, from, messages) => this.#host?.onRaftMessages(group, from, messages),
+      onNotice: (kind, from, body) => this.#host?.onNotice(kind, from, body),
+      onPeerClosed: (peer) => this.#host?.onPeerClosed(peer),
+      onUnreachable: (peer) => this.#host?.onUnreachable(peer),
+      onPeerAddress: (peer, _nodeId, address) => this.#control?.learnAddress(peer, address),
+    })
+    const table = createCommandTable(
+      [...kvCommands.values()].map((spec) => spec.info),
+      CONNECTION_COMMANDS,
+    )
+    this.#redisFacts = this.#makeRedisFacts(table)
+    this.#redis = new RedisService({
+      clock: world.clock,
+      network: world.network,
+      table,
+      facts: this.#redisFacts,
+      router: () => this.#routers?.keys ?? null,
+      groupOfSlot: (slot) => (this.#control?.catalog ? groupOfSlot(this.#control.catalog, slot) : null),
+    })
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping !== null
+  }
+
+  get isServing(): boolean {
+    return this.#control?.catalog != null
+  }
+
+  get endpoints(): NodeEndpoints {
+    assert(this.#peerAddress !== null)
+    return { redis: this.#advertised(this.#redis.address), peer: this.#advertised(this.#peerAddress) }
+  }
+
+  /** How this node wants to be known in the catalog. */
+  get facts(): NodeFacts {
+    const { redis, peer } = this.endpoints
+    const { httpAddress, processId } = this.#options
+    const { nodeId, directoryId } = this.#identity
+    return { nodeId, joinToken: directoryId, peer, redis, http: httpAddress, processId }
+  }
+
+  async openPorts(): Promise<void> {
+    const { host, peerPort, redisPort } = this.#options
+    this.#peerAddress = await this.transport.listen({ host, port: peerPort })
+    await this.#redis.listen({ host, port: redisPort })
+    this.transport.identify(this.#transportIdentity(this.#advertised(this.#peerAddress)))
+  }
+
+  /** From here on this node is replica `self` of the cluster. */
+  async begin(
+    clusterId: string,
+    self: ReplicaId,
+    founding: Founding | null,
+    seed: Catalog | null = null,
+  ): Promise<void> {
+    this.#clusterId = clusterId
+    this.#self = self
+    this.transport.identify(this.#transportIdentity(this.endpoints.peer))
+    const host = this.#makeHost(self)
+    this.#host = host
+    await host.recover()
+    for (const group of founding?.groups ?? []) {
+      if (!host.groups.has(group)) await host.found(group, (founding as Founding).founding)
+    }
+    this.#routers = this.#makeRouters(self)
+    this.#control = this.#makeControl(host, this.#routers, self)
+    this.#control.start(seed)
+    host.start()
+    if (founding !== null) this.#bootstrap(clusterId)
+  }
+
+  serve(): void {
+    this.#state = 'serving'
+    this.#maintenance = new Maintenance(this.#world.clock, () => this.#dataGroups())
+    this.#maintenance.start()
+    this.#pollSpace()
+  }
+
+  waitingFor(): Readonly<Record<string, unknown>> {
+    const control = this.#host?.groups.get(CONTROL_GROUP)?.raft.status()
+    return {
+      replica: this.#self,
+      voters: control?.membership.voters,
+      leader: control?.leader,
+      term: control?.term,
+    }
+  }
+
+  status(): NodeStatus {
+    return buildStatus({
+      version: HOLDFAST_VERSION,
+      clusterId: this.#clusterId,
+      nodeId: this.nodeId,
+      self: this.#self ?? (0 as ReplicaId),
+      roles: this.#options.roles,
+      uptimeMs: this.#world.clock.monotonicMs() - this.#startedMs,
+      state: this.#state,
+      catalog: this.#control?.catalog ?? null,
+      groups: this.#host?.groups ?? new Map(),
+      transport: this.transport,
+      log: this.#log.metrics(),
+      logFailure: this.#logFailure,
+      space: this.#space,
+      clients: this.#clientStatus(),
+    })
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  /** After a start that failed: whatever was opened is closed. */
+  async close(): Promise<void> {
+    this.#stopping ??= Promise.resolve()
+    this.#maintenance?.stop()
+    this.#control?.stop()
+    this.#routers?.stop()
+    await this.#redis.close()
+    await this.#host?.stop()
+    await this.transport.stop()
+    await this.#log.close()
+  }
+
+  async #stop(): Promise<void> {
+    this.#state = 'draining'
+    const endMs = this.#world.clock.monotonicMs() + this.#options.drainTimeoutMs
+    await this.#handOver()
+    await this.#redis.drain(Math.max(0, endMs - this.#world.clock.monotonicMs()))
+    await this.close()
+  }
+
+  async #handOver(): Promise<void> {
+    const host = this.#host
+    if (host === null) return
+    const endMs = this.#world.clock.monotonicMs() + Math.min(HANDOVER_MS, this.#options.drainTimeoutMs)
+    const leading = [...host.groups.values()].filter((group) => group.handOver())
+    while (leading.some((group) => group.isLeader) && this.#world.clock.monotonicMs() < endMs) {
+      await sleep(this.#world.clock, HANDOVER_POLL_MS)
+    }
+  }
+
+  #bootstrap(clusterId: string): void {
+    const command: ClusterCommand = { kind: 'bootstrap', clusterId, node: this.facts }
+    const routers = this.#routers as Routers
+    routers.cluster.submit(
+      { group: CONTROL_GROUP, isWrite: true, command, bytes: 512 },
+      () => {},
+      (failure) => this.#fail(new Error(`the cluster could not be founded: ${failure.kind}`)),
+    )
+  }
+
+  #makeHost(self: ReplicaId): GroupHost {
+    return new GroupHost(
+      self,
+      { ...this.#world, log: this.#log, transport: this.transport },
+      groupOptionsOf(this.#options),
+      {
+        machineOf: (group) => this.#machines.of(group),
+        onChange: (group) => this.#routers?.leaderChanged(group),
+        onApplied: (group) => this.#control?.onApplied(group),
+        onHealth: () => {},
+        onLogHealth: (error) => {
+          this.#logFailure = error
+        },
+      },
+    )
+  }
+
+  #makeRouters(self: ReplicaId): Routers {
+    return new Routers({
+      world: this.#world,
+      transport: this.transport,
+      self,
+      machines: this.#machines,
+      localGroup: (group) => this.#host?.groups.get(group) ?? null,
+      members: () => this.#control?.catalog?.nodes.map((node) => node.replicaId) ?? [],
+    })
+  }
+
+  #makeControl(host: GroupHost, routers: Routers, self: ReplicaId): ControlService {
+    return new ControlService({
+      clock: this.#world.clock,
+      logger: this.#world.logger,
+      transport: this.transport,
+      host,
+      router: routers.cluster,
+      self,
+      facts: this.facts,
+      onCatalog: () => {},
+      onExpelled: (reason) => this.#fail(new Error(reason)),
+    })
+  }
+
+  #makeRedisFacts(table: Parameters<typeof makeRedisFacts>[0]['table']): ServerFacts {
+    const { host, redisPort, password, maxConnections, processId } = this.#options
+    let runId = ''
+    while (runId.length < 40) runId += this.#world.random.u32().toString(16).padStart(8, '0')
+    return makeRedisFacts({
+      clock: this.#world.clock,
+      table,
+      configuration: createRedisConfiguration({
+        host,
+        port: redisPort,
+        dataDirectory: '',
+        password: password ?? '',
+        maxClients: maxConnections,
+      }),
+      identity: {
+        holdfastVersion: HOLDFAST_VERSION,
+        nodeId: this.nodeId,
+        runId: runId.slice(0, 40),
+        processId,
+        redisPort,
+        operatingSystem: '',
+        startedAtMonotonicMs: this.#startedMs,
+      },
+      service: () => this.#redis,
+      status: () => this.status(),
+      isLoading: () => !this.isServing,
+      leadsData: () => [...this.#dataGroups()].some((group) => group.isLeader),
+      memoryBytes: () =>
+        [...(this.#host?.groups.values() ?? [])].reduce((sum, group) => sum + group.store.memoryBytes, 0),
+    })
+  }
+
+  *#dataGroups(): Iterable<Group<KvCommand, Reply>> {
+    for (const [id, group] of this.#host?.groups ?? []) if (id !== CONTROL_GROUP) yield group
+  }
+
+  #clientStatus(): NodeStatus['clients'] {
+    const { counters } = this.#redisFacts
+    return {
+      connections: this.#redis.connections,
+      commands: counters.commandsProcessed,
+      errors: counters.errorReplies,
+      refusedConnections: counters.connectionsRejected,
+    }
+  }
+
+  #pollSpace(): void {
+    if (this.isStopping) return
+    this.#world.disk.freeSpace().then(
+      (space) => {
+        this.#space = space
+      },
+      (error: unknown) =>
+        this.#world.logger.warning('free space could not be read', { error: String(error) }),
+    )
+    this.#world.clock.setTimer(SPACE_POLL_MS, () => this.#pollSpace())
+  }
+
+  #advertised(address: Address): Address {
+    return { host: this.#options.advertiseHost, port: address.port }
+  }
+
+  #transportIdentity(address: Address) {
+    return { clusterId: this.#clusterId ?? '', replicaId: this.#self, nodeId: this.nodeId, address }
+  }
+}

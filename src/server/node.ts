@@ -1,0 +1,94 @@
+/**
+ * A node: everything of a process but its sockets, disks and clocks, which come in as `World`.
+ *
+ * Start: take the identity, open log and ports, found or join or recover, serve. Stop: hand over
+ * every leadership, answer what was asked, flush, close. The simulator runs the same code.
+ */
+import assert from 'node:assert/strict'
+import { storageError } from '../base/errors.ts'
+import { CONTROL_GROUP, makeGroupId, makeReplicaId } from '../base/ids.ts'
+import { sleep } from '../env/clock.ts'
+import { assignReplica, type Identity, openIdentity } from '../storage/identity.ts'
+import { LOG_DIRECTORY, openSharedLog } from '../storage/log/open-shared-log.ts'
+import { joinCluster } from './control/join-request.ts'
+import { NodeParts } from './node-parts.ts'
+import type { NodeOptions, RunningNode, World } from './node-options.ts'
+
+const FOUNDER = makeReplicaId(1)
+const FIRST_DATA_GROUP = makeGroupId(1)
+const READY_POLL_MS = 5
+const WAITING_WARNING_MS = 5_000
+
+export async function startNode(world: World, options: NodeOptions): Promise<RunningNode> {
+  const identity = await openIdentity(world.disk, world.random, {
+    nodeId: options.nodeId,
+    joins: options.join.length > 0,
+  })
+  const logger = world.logger.with({ node: identity.nodeId })
+  const hadLog = (await world.disk.list(LOG_DIRECTORY)).length > 0
+  const log = await openSharedLog({ disk: world.disk, clock: world.clock, random: world.random, logger })
+  const parts = new NodeParts({ ...world, logger }, options, identity, log)
+  try {
+    await parts.openPorts()
+    if (!hadLog) refuseLostLog(identity)
+    await enterCluster(parts, world, options, identity)
+    await untilServing(parts, world)
+  } catch (error) {
+    await parts.close()
+    throw error
+  }
+  parts.serve()
+  return parts
+}
+
+async function enterCluster(
+  parts: NodeParts,
+  world: World,
+  options: NodeOptions,
+  identity: Identity,
+): Promise<void> {
+  if (identity.replicaId !== null && identity.clusterId !== null) {
+    await parts.begin(identity.clusterId, identity.replicaId, null)
+  } else if (identity.origin === 'created') await found(parts, world, identity)
+  else await join(parts, world, options, identity)
+}
+
+/** The founder's groups are in its log before its number is in its identity: a crash in between founds again. */
+async function found(parts: NodeParts, world: World, identity: Identity): Promise<void> {
+  assert(identity.clusterId !== null)
+  const founding = { voters: [FOUNDER], votersOutgoing: [], learners: [], learnersNext: [] }
+  await parts.begin(identity.clusterId, FOUNDER, { groups: [CONTROL_GROUP, FIRST_DATA_GROUP], founding })
+  await assignReplica(world.disk, identity, { clusterId: identity.clusterId, replicaId: FOUNDER })
+}
+
+async function join(parts: NodeParts, world: World, options: NodeOptions, identity: Identity): Promise<void> {
+  const { replicaId, catalog } = await joinCluster(
+    { ...world, transport: parts.transport },
+    options.join,
+    parts.facts,
+    () => parts.isStopping,
+  )
+  await assignReplica(world.disk, identity, { clusterId: catalog.clusterId, replicaId })
+  await parts.begin(catalog.clusterId, replicaId, null, catalog)
+}
+
+/** A member without a log has lost its votes: it must not come back as if it had never voted. */
+function refuseLostLog(identity: Identity): void {
+  if (identity.replicaId === null) return
+  throw storageError('logDamaged', {
+    message: `node ${identity.nodeId} is a member of cluster ${identity.clusterId}, but its log is gone`,
+    hint: 'Put the log directory back, or start the node on an empty data directory with --join so that it comes back as a new replica.',
+  })
+}
+
+/** Serving: the catalog is known, so every command finds its group (which may still be electing). */
+async function untilServing(parts: NodeParts, world: World): Promise<void> {
+  let warnAtMs = world.clock.monotonicMs() + WAITING_WARNING_MS
+  while (!parts.isServing) {
+    await sleep(world.clock, READY_POLL_MS)
+    if (parts.isStopping) throw new Error('the node was stopped while it was starting')
+    if (world.clock.monotonicMs() < warnAtMs) continue
+    warnAtMs += WAITING_WARNING_MS
+    world.logger.warning('waiting for a majority of the control group before serving', parts.waitingFor())
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * The Redis port: one protocol machine per client connection, its data commands routed to the
+ * group that owns their slot.
+ */
+import type { ByteString } from '../../base/bytes.ts'
+import { storageError } from '../../base/errors.ts'
+import { redisErrorLine } from '../../base/error-edges.ts'
+import type { GroupId } from '../../base/ids.ts'
+import type { Clock } from '../../env/clock.ts'
+import type { Address, Connection, Listener, Network } from '../../env/network.ts'
+import type { KvCommand } from '../../kv/command.ts'
+import type { CommandInfo } from '../../kv/command-info.ts'
+import { commandKeys } from '../../kv/command-keys.ts'
+import { error, type Reply } from '../../kv/reply.ts'
+import { slotOf } from '../../kv/slot.ts'
+import type { CommandTable } from '../../redis/command-table.ts'
+import {
+  createRedisConnection,
+  type ParsedCommand,
+  type RedisConnection,
+} from '../../redis/redis-connection.ts'
+import { createRedisSession, type RedisSession } from '../../redis/redis-session.ts'
+import type { ServerFacts } from '../../redis/server-facts.ts'
+import type { GroupRouter } from '../routing/group-router.ts'
+import type { OperationFailure } from '../routing/operation.ts'
+import { CommandOrder } from './command-order.ts'
+
+export type RedisServiceOptions = {
+  readonly clock: Clock
+  readonly network: Network
+  readonly table: CommandTable
+  readonly facts: ServerFacts
+  /** null: the node does not belong to a cluster yet. */
+  readonly router: () => GroupRouter<KvCommand, Reply> | null
+  /** null: nobody owns the slot. */
+  readonly groupOfSlot: (slot: number) => GroupId | null
+}
+
+type Client = {
+  readonly session: RedisSession
+  readonly connection: Connection
+  readonly protocol: RedisConnection
+}
+
+const TOO_MANY_CLIENTS = '-ERR max number of clients reached\r\n'
+/** What a command takes in the log beside its arguments. */
+const COMMAND_OVERHEAD_BYTES = 16
+
+export class RedisService {
+  readonly #options: RedisServiceOptions
+  readonly #clients = new Map<number, Client>()
+  #listener: Listener | null = null
+  #lastId = 0
+  #isDraining = false
+
+  constructor(options: RedisServiceOptions) {
+    this.#options = options
+  }
+
+  get connections(): number {
+    return this.#clients.size
+  }
+
+  get address(): Address {
+    return (this.#listener as Listener).address
+  }
+
+  async listen(address: Address): Promise<Address> {
+    this.#listener = await this.#options.network.listen(address, (connection) => this.#accept(connection))
+    return this.#listener.address
+  }
+
+  sessions(): Iterable<RedisSession> {
+    return [...this.#clients.values()].map((client) => client.session)
+  }
+
+  closeSession(id: number): void {
+    this.#clients.get(id)?.connection.destroy()
+  }
+
+  /** No new connections; answers what was asked; resolves when nothing is owed any more or the time is up. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#isDraining = true
+    await this.#listener?.close()
+    const { clock } = this.#options
+    const endMs = clock.monotonicMs() + timeoutMs
+    while (this.#owesReplies() && clock.monotonicMs() < endMs) {
+      await new Promise<void>((resolve) => clock.setTimer(DRAIN_POLL_MS, resolve))
+    }
+    for (const { connection } of this.#clients.values()) connection.end()
+  }
+
+  /** Closes at once, whatever is owed. */
+  async close(): Promise<void> {
+    this.#isDraining = true
+    await this.#listener?.close()
+    for (const { connection } of this.#clients.values()) connection.destroy()
+  }
+
+  #owesReplies(): boolean {
+    return [...this.#clients.values()].some((client) => client.protocol.owedReplies > 0)
+  }
+
+  #accept(connection: Connection): void {
+    const { facts, clock } = this.#options
+    if (this.#clients.size >= facts.configuration.maxClients || this.#isDraining) {
+      facts.counters.connectionsRejected += 1
+      connection.handle({ onData: () => {}, onClose: () => {} })
+      connection.write(TOO_MANY_CLIENTS)
+      connection.end()
+      return
+    }
+    facts.counters.connectionsReceived += 1
+    this.#lastId += 1
+    const session = createRedisSession({
+      id: this.#lastId,
+      remoteAddress: `${connection.remote.host}:${connection.remote.port}`,
+      localAddress: `${this.address.host}:${this.address.port}`,
+      nowMs: clock.monotonicMs(),
+      isAuthenticated: facts.configuration.password === '',
+    })
+    const protocol = this.#makeProtocol(connection, session)
+    this.#clients.set(session.id, { session, connection, protocol })
+    connection.handle({
+      onData: (chunk) => protocol.receive(chunk),
+      onDrain: () => protocol.drained(),
+      onClose: () => {
+        this.#clients.delete(session.id)
+        protocol.closed()
+      },
+    })
+  }
+
+  #makeProtocol(connection: Connection, session: RedisSession): RedisConnection {
+    const { facts, table, clock } = this.#options
+    const order = new CommandOrder((command, isWrite, respond) => this.#submit(command, isWrite, respond))
+    return createRedisConnection({
+      session,
+      server: facts,
+      table,
+      execute: (command, respond) => order.add(command, isWriteCommand(command), respond),
+      write: (bytes: ByteString) => connection.write(bytes),
+      bufferedBytes: () => connection.bufferedBytes,
+      endOfTurn: (run) => clock.endOfTurn(run),
+      pauseChanged: (isPaused) => (isPaused ? connection.pause() : connection.resume()),
+      end: () => connection.end(),
+      destroy: () => connection.destroy(),
+    })
+  }
+
+  #submit(parsed: ParsedCommand, isWrite: boolean, respond: (reply: Reply) => void): void {
+    const router = this.#options.router()
+    if (router === null || this.#options.facts.isLoading()) {
+      respond(LOADING)
+      return
+    }
+    const group = this.#groupOf(parsed)
+    if (group === null) {
+      respond(error(redisErrorLine(storageError('slotNotServed', {}))))
+      return
+    }
+    if (group === 'crossSlot') {
+      respond(CROSS_SLOT)
+      return
+    }
+    let bytes = COMMAND_OVERHEAD_BYTES
+    for (const argument of parsed.args) bytes += argument.length
+    const command: KvCommand = { kind: 'client', args: parsed.args, session: null }
+    router.submit({ group, isWrite, command, bytes }, respond, (failure) => respond(failureReply(failure)))
+  }
+
+  /** One group for all keys of a command; commands without keys go to the first. */
+  #groupOf({ info, args }: ParsedCommand): GroupId | null | 'crossSlot' {
+    const { groupOfSlot } = this.#options
+    if (info.keys === null) return groupOfSlot(0)
+    if (info.keys.first === info.keys.last) return groupOfSlot(slotOf(args[info.keys.first] as ByteString))
+    let owner: GroupId | null = null
+    for (const key of commandKeys(info, args)) {
+      const group = groupOfSlot(slotOf(key))
+      if (group === null) return null
+      if (owner !== null && owner !== group) return 'crossSlot'
+      owner = group
+    }
+    return owner
+  }
+}
+
+const DRAIN_POLL_MS = 5
+const LOADING = error('LOADING Holdfast is waiting for its cluster')
+const CROSS_SLOT = error("CROSSSLOT Keys in request don't hash to the same slot")
+
+const writeCommands = new WeakMap<CommandInfo, boolean>()
+
+function isWriteCommand({ info }: ParsedCommand): boolean {
+  const known = writeCommands.get(info)
+  if (known !== undefined) return known
+  const isWrite = info.flags.includes('write')
+  writeCommands.set(info, isWrite)
+  return isWrite
+}
+
+function failureReply(failure: OperationFailure): Reply {
+  switch (failure.kind) {
+    case 'noLeader':
+      return error(redisErrorLine(storageError('noLeader', {})))
+    case 'unknown':
+      return error(redisErrorLine(storageError('outcomeUnknown', {})))
+    case 'overloaded':
+      return error(redisErrorLine(storageError('overloaded', {})))
+    case 'unhealthy':
+      return error(redisErrorLine(storageError('storageNeedsOperator', { message: failure.reason })))
+  }
+}

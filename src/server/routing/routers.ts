@@ -1,0 +1,88 @@
+/** The two routers of a node: one for the control group's commands, one for keys. */
+import { CONTROL_GROUP, type GroupId, type ReplicaId } from '../../base/ids.ts'
+import type { ByteReader } from '../../base/byte-reader.ts'
+import type { ClusterCommand, ClusterReply } from '../../cluster/cluster-machine.ts'
+import type { Clock } from '../../env/clock.ts'
+import type { Random } from '../../env/random.ts'
+import type { KvCommand } from '../../kv/command.ts'
+import type { Reply } from '../../kv/reply.ts'
+import type { Group } from '../../replica/group.ts'
+import type { Respond, Transport } from '../../replica/transport/transport.ts'
+import { RequestKind } from '../../replica/request-kinds.ts'
+import type { Machines } from '../machines.ts'
+import { Forwarder } from './forwarder.ts'
+import { GatewaySession } from './gateway-session.ts'
+import { GroupRouter, type RouterOptions } from './group-router.ts'
+
+/** A client waits this long for an answer; an election takes a fraction of a second. */
+const OPERATION_TIMEOUT_MS = 10_000
+/** A node that answers nothing for so long is asked no further. */
+const ATTEMPT_TIMEOUT_MS = 1_000
+
+export type RoutersOptions = {
+  readonly world: { readonly clock: Clock; readonly random: Random }
+  readonly transport: Transport
+  readonly self: ReplicaId
+  readonly machines: Machines
+  // biome-ignore lint/suspicious/noExplicitAny: a group's types follow from its number
+  readonly localGroup: (group: GroupId) => Group<any, any> | null
+  readonly members: () => readonly ReplicaId[]
+}
+
+export class Routers {
+  readonly cluster: GroupRouter<ClusterCommand, ClusterReply>
+  readonly keys: GroupRouter<KvCommand, Reply>
+
+  constructor({ world, transport, self, machines, localGroup, members }: RoutersOptions) {
+    const { clock, random } = world
+    const session = new GatewaySession(clock, random)
+    const common = {
+      clock,
+      random,
+      transport,
+      self,
+      localGroup,
+      candidates: () => members(),
+      operationTimeoutMs: OPERATION_TIMEOUT_MS,
+      attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
+    }
+    const clusterForwarder = new Forwarder({ clock, transport, localGroup, codec: machines.cluster })
+    const keysForwarder = new Forwarder({ clock, transport, localGroup, codec: machines.keys })
+    transport.handle(RequestKind.forward, (_from, body: ByteReader, respond: Respond) => {
+      if (body.peekVarint() === CONTROL_GROUP) clusterForwarder.serve(body, respond)
+      else keysForwarder.serve(body, respond)
+    })
+    // Control commands do no more when they are repeated: they need no mark.
+    const idempotent: RouterOptions<ClusterCommand, ClusterReply> = {
+      ...common,
+      forwarder: clusterForwarder,
+      tagForRetry: (command) => command,
+      releaseTag: () => {},
+    }
+    this.cluster = new GroupRouter(idempotent)
+    this.keys = new GroupRouter<KvCommand, Reply>({
+      ...common,
+      forwarder: keysForwarder,
+      tagForRetry: (command) => tag(session, command),
+      releaseTag: (command) => {
+        if (command.kind === 'client' && command.session !== null) session.release(command.session)
+      },
+    })
+  }
+
+  leaderChanged(group: GroupId): void {
+    if (group === CONTROL_GROUP) this.cluster.leaderChanged(group)
+    else this.keys.leaderChanged(group)
+  }
+
+  stop(): void {
+    this.cluster.stop()
+    this.keys.stop()
+  }
+}
+
+function tag(session: GatewaySession, command: KvCommand): KvCommand | null {
+  if (command.kind !== 'client') return command
+  if (command.session !== null) return { ...command, session: session.refresh(command.session) }
+  return session.hasRoom ? { ...command, session: session.open() } : null
+}
