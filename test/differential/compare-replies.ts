@@ -1,7 +1,7 @@
 /** When two servers' replies to one call say the same. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Call } from './random-commands.ts'
-import type { WireReply } from './resp-reply.ts'
+import { isError, type WireReply } from './resp-reply.ts'
 
 /** Both servers read their own clocks, at moments a little apart. Expiries differ by 100 s or more. */
 const TOLERANCE_MS = 10_000
@@ -21,6 +21,7 @@ export function sameReply(call: Call, left: WireReply, right: WireReply): boolea
   if (unitMs !== undefined && isTime(left) && isTime(right)) {
     return Math.abs(Number(left.text) - Number(right.text)) * unitMs <= TOLERANCE_MS
   }
+  if (name === 'randomkey' && !isError(left) && !isError(right)) return isNil(left) === isNil(right)
   return isDeepStrictEqual(ordered(name, left), ordered(name, right))
 }
 
@@ -29,8 +30,12 @@ function isTime(reply: WireReply): reply is WireReply & { readonly text: string 
   return reply.type === ':' && 'text' in reply && Number(reply.text) >= 0
 }
 
+function isNil(reply: WireReply): boolean {
+  return reply.type === '_' || ('text' in reply && reply.text === null)
+}
+
 function ordered(name: string, reply: WireReply): WireReply {
-  if (!('members' in reply)) return reply
+  if (!('members' in reply)) return isError(reply) ? cutAtNul(reply) : reply
   if (UNORDERED.has(name)) return { type: reply.type, members: [...reply.members].sort(byText) }
   if (!UNORDERED_PAIRS.has(name)) return reply
   const pairs = reply.members.flatMap((field, index) =>
@@ -38,6 +43,11 @@ function ordered(name: string, reply: WireReply): WireReply {
   )
   pairs.sort((one, other) => byText(one[0] as WireReply, other[0] as WireReply))
   return { type: reply.type, members: pairs.flat() as WireReply[] }
+}
+
+// Redis prints errors with C strings: what it quotes ends at a NUL. Ours is quoted whole.
+function cutAtNul(reply: WireReply & { readonly text: string | null }): WireReply {
+  return { type: reply.type, text: (reply.text ?? '').split('\0', 1)[0] ?? '' }
 }
 
 function byText(one: WireReply, other: WireReply): number {
