@@ -17,17 +17,22 @@ import { flushdbCommand } from './commands/flushdb.ts'
 import { getCommand } from './commands/get.ts'
 import { getdelCommand } from './commands/getdel.ts'
 import { getexCommand } from './commands/getex.ts'
+import { getrangeCommand } from './commands/getrange.ts'
+import { getsetCommand } from './commands/getset.ts'
 import { hdelCommand } from './commands/hdel.ts'
 import { hexistsCommand } from './commands/hexists.ts'
 import { hgetCommand } from './commands/hget.ts'
 import { hgetallCommand } from './commands/hgetall.ts'
 import { hincrbyCommand } from './commands/hincrby.ts'
+import { hincrbyfloatCommand } from './commands/hincrbyfloat.ts'
 import { hkeysCommand } from './commands/hkeys.ts'
 import { hlenCommand } from './commands/hlen.ts'
 import { hmgetCommand } from './commands/hmget.ts'
 import { hmsetCommand } from './commands/hmset.ts'
 import { holdfastScanCommand } from './commands/holdfast-scan.ts'
 import { hsetCommand } from './commands/hset.ts'
+import { hsetnxCommand } from './commands/hsetnx.ts'
+import { hstrlenCommand } from './commands/hstrlen.ts'
 import { hvalsCommand } from './commands/hvals.ts'
 import { incrCommand } from './commands/incr.ts'
 import { incrbyCommand } from './commands/incrby.ts'
@@ -35,14 +40,21 @@ import { incrbyfloatCommand } from './commands/incrbyfloat.ts'
 import { keysCommand } from './commands/keys.ts'
 import { mgetCommand } from './commands/mget.ts'
 import { msetCommand } from './commands/mset.ts'
+import { msetnxCommand } from './commands/msetnx.ts'
 import { persistCommand } from './commands/persist.ts'
 import { pexpireCommand } from './commands/pexpire.ts'
 import { pexpireatCommand } from './commands/pexpireat.ts'
 import { pexpiretimeCommand } from './commands/pexpiretime.ts'
+import { psetexCommand } from './commands/psetex.ts'
 import { pttlCommand } from './commands/pttl.ts'
+import { randomkeyCommand } from './commands/randomkey.ts'
 import { scanCommand } from './commands/scan.ts'
 import { setCommand } from './commands/set.ts'
+import { setexCommand } from './commands/setex.ts'
+import { setnxCommand } from './commands/setnx.ts'
+import { setrangeCommand } from './commands/setrange.ts'
 import { strlenCommand } from './commands/strlen.ts'
+import { touchCommand } from './commands/touch.ts'
 import { ttlCommand } from './commands/ttl.ts'
 import { typeCommand } from './commands/type.ts'
 import { unlinkCommand } from './commands/unlink.ts'
@@ -62,17 +74,22 @@ const SPECS: readonly KvCommandSpec[] = [
   getCommand,
   getdelCommand,
   getexCommand,
+  getrangeCommand,
+  getsetCommand,
   hdelCommand,
   hexistsCommand,
   hgetCommand,
   hgetallCommand,
   hincrbyCommand,
+  hincrbyfloatCommand,
   hkeysCommand,
   hlenCommand,
   hmgetCommand,
   hmsetCommand,
   holdfastScanCommand,
   hsetCommand,
+  hsetnxCommand,
+  hstrlenCommand,
   hvalsCommand,
   incrCommand,
   incrbyCommand,
@@ -80,14 +97,21 @@ const SPECS: readonly KvCommandSpec[] = [
   keysCommand,
   mgetCommand,
   msetCommand,
+  msetnxCommand,
   persistCommand,
   pexpireCommand,
   pexpireatCommand,
   pexpiretimeCommand,
+  psetexCommand,
   pttlCommand,
+  randomkeyCommand,
   scanCommand,
   setCommand,
+  setexCommand,
+  setnxCommand,
+  setrangeCommand,
   strlenCommand,
+  touchCommand,
   ttlCommand,
   typeCommand,
   unlinkCommand,

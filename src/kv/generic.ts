@@ -39,3 +39,12 @@ export function flush(transaction: KvTransaction, args: readonly ByteString[]): 
   transaction.clearData()
   return OK
 }
+
+/** EXISTS and TOUCH. */
+export function countExisting(transaction: KvTransaction, args: readonly ByteString[]): Reply | undefined {
+  const entries = transaction.openAll(args.slice(1))
+  if (entries === undefined) return undefined
+  let count = 0
+  for (const entry of entries) if (entry.live !== null) count++
+  return count
+}

@@ -5,14 +5,19 @@
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import {
+  HASH_VALUE_NOT_A_FLOAT,
   HASH_VALUE_NOT_AN_INTEGER,
   INCREMENT_OVERFLOW,
+  NAN_OR_INFINITY,
+  NOT_A_FLOAT,
   NOT_AN_INTEGER,
   STRING_TOO_LONG,
+  VALUE_NAN_OR_INFINITY,
   WRONG_TYPE,
   wrongArity,
 } from './errors.ts'
 import { addIntegers, parseInteger } from './integers.ts'
+import { addLongDoubles, formatLongDouble, parseLongDouble } from './long-double.ts'
 import {
   type HashHeader,
   hashHeader,
@@ -104,6 +109,36 @@ export function incrementField(transaction: KvTransaction, args: readonly ByteSt
   if (sum === null) return INCREMENT_OVERFLOW
   const added = putFields(transaction, args[1] as ByteString, new Map([[field, String(sum)]]))
   return typeof added === 'number' ? sum : added
+}
+
+/** HINCRBYFLOAT key field increment */
+export function incrementFieldByFloat(
+  transaction: KvTransaction,
+  args: readonly ByteString[],
+): Reply | undefined {
+  const increment = parseLongDouble(args[3] as ByteString)
+  if (increment === null) return NOT_A_FLOAT
+  if (increment === 'infinity') return VALUE_NAN_OR_INFINITY
+  const field = args[2] as ByteString
+  const fields = readFields(transaction, args[1] as ByteString, [field])
+  if (fields === undefined || 'kind' in fields) return fields
+  const before = parseLongDouble(fields[0] ?? '0')
+  if (before === null) return HASH_VALUE_NOT_A_FLOAT
+  const sum = before === 'infinity' ? null : addLongDoubles(before, increment)
+  if (sum === null) return NAN_OR_INFINITY
+  const text = formatLongDouble(sum)
+  const added = putFields(transaction, args[1] as ByteString, new Map([[field, text]]))
+  return typeof added === 'number' ? text : added
+}
+
+/** HSETNX key field value */
+export function setFieldIfAbsent(transaction: KvTransaction, args: readonly ByteString[]): Reply | undefined {
+  const field = args[2] as ByteString
+  const value = args[3] as ByteString
+  if (isTooLong(transaction, value.length)) return STRING_TOO_LONG
+  const fields = readFields(transaction, args[1] as ByteString, [field])
+  if (fields === undefined || 'kind' in fields) return fields
+  return fields[0] === null ? putFields(transaction, args[1] as ByteString, new Map([[field, value]])) : 0
 }
 
 /** HDEL: answers how many fields there were. A hash without fields vanishes. */

@@ -22,6 +22,9 @@ const COUNT_MAX = 100_000
 const PAGE_RECORDS_MAX = 1_000_000
 /** Pages of one command: below the rounds the host allows. */
 const PAGES_MAX = 48
+/** How far RANDOMKEY looks for a key among expired ones. */
+const RANDOM_PAGE_RECORDS = 32
+const RANDOM_PAGES_MAX = 16
 /** A cursor of Redis is 64 bits, so a longer text is none. */
 const CURSOR_DIGITS_MAX = 20
 const CURSOR_MAX = 0xffff_ffff_ffff_ffffn
@@ -84,6 +87,28 @@ export function readAll(
     pages.push(records)
     if (records.length < limit) return pages.length === 1 ? records : pages.flat()
     // The smallest key after the last one.
+    from = `${(records[records.length - 1] as KeyValue).key}\x00`
+  }
+  return null
+}
+
+/** Some key that is not past its expiry, from a place that the seed decides; null when there is none near. */
+export function randomKey(transaction: KvTransaction): Reply | undefined {
+  const start = Math.floor((transaction.seed / 0x1_0000_0000) * SCAN_POSITION_END)
+  assert(start >= 0 && start < SCAN_POSITION_END)
+  const behind = firstLiveKey(transaction, keyRecordRange(start, SCAN_POSITION_END, RANDOM_PAGE_RECORDS))
+  if (behind !== null || start === 0) return behind
+  return firstLiveKey(transaction, keyRecordRange(0, start, RANDOM_PAGE_RECORDS))
+}
+
+function firstLiveKey(transaction: KvTransaction, range: KeyRange): ByteString | null | undefined {
+  let from = range.from
+  for (let page = 0; page < RANDOM_PAGES_MAX; page++) {
+    const records = transaction.range({ ...range, from })
+    if (records === undefined) return undefined
+    const live = records.find((record) => !transaction.isPast(record.value))
+    if (live !== undefined) return keyOf(live)
+    if (records.length < range.limit) return null
     from = `${(records[records.length - 1] as KeyValue).key}\x00`
   }
   return null

@@ -1,5 +1,6 @@
 /** EXISTS key [key …] */
 import type { KvCommandSpec } from '../command-spec.ts'
+import { countExisting } from '../generic.ts'
 
 export const existsCommand: KvCommandSpec = {
   info: {
@@ -16,10 +17,6 @@ export const existsCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
-    const entries = transaction.openAll(args.slice(1))
-    if (entries === undefined) return undefined
-    let count = 0
-    for (const entry of entries) if (entry.live !== null) count++
-    return count
+    return countExisting(transaction, args)
   },
 }

@@ -1,11 +1,7 @@
 /** MSET key value [key value …] */
-
-import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
-import { STRING_TOO_LONG, wrongArity } from '../errors.ts'
-import { makeStringRecord, NO_EXPIRY } from '../record.ts'
 import { OK } from '../reply.ts'
-import { isTooLong } from '../strings.ts'
+import { setMany } from '../strings.ts'
 
 export const msetCommand: KvCommandSpec = {
   info: {
@@ -22,17 +18,7 @@ export const msetCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
-    if (args.length % 2 === 0) return wrongArity('mset')
-    const keys: ByteString[] = []
-    for (let index = 1; index < args.length; index += 2) {
-      if (isTooLong(transaction, (args[index + 1] as ByteString).length)) return STRING_TOO_LONG
-      keys.push(args[index] as ByteString)
-    }
-    const entries = transaction.openAll(keys)
-    if (entries === undefined) return undefined
-    entries.forEach((entry, index) => {
-      transaction.putRecord(entry, makeStringRecord(args[2 * index + 2] as ByteString, NO_EXPIRY))
-    })
-    return OK
+    const reply = setMany(transaction, args, () => true)
+    return typeof reply === 'number' ? OK : reply
   },
 }

@@ -1,0 +1,26 @@
+/** HSTRLEN key field */
+
+import type { ByteString } from '../../base/bytes.ts'
+import type { KvCommandSpec } from '../command-spec.ts'
+import { readFields } from '../hashes.ts'
+
+export const hstrlenCommand: KvCommandSpec = {
+  info: {
+    name: 'hstrlen',
+    arity: 3,
+    flags: ['readonly', 'fast'],
+    keys: { first: 1, last: 1, step: 1 },
+    categories: ['@hash'],
+    docs: {
+      summary: 'Answers the length of the value of a field in bytes.',
+      since: '3.2.0',
+      group: 'hash',
+      complexity: 'O(1)',
+    },
+  },
+  execute(transaction, args) {
+    const values = readFields(transaction, args[1] as ByteString, [args[2] as ByteString])
+    if (!Array.isArray(values)) return values
+    return values[0]?.length ?? 0
+  },
+}
