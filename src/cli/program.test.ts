@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { errorNames } from '../base/error-catalogue.ts'
+import { HOLDFAST_VERSION } from '../base/version.ts'
 import type { CommandContext } from './command-context.ts'
 import { collectFlags } from './commands/start.ts'
 import { OPTION_NAMES, specOf } from './options/option-table.ts'
 import { makeProgram, runProgram } from './program.ts'
-import { readVersion } from './read-version.ts'
 
 type Result = { readonly code: number; readonly out: string; readonly err: string }
 
@@ -35,7 +35,7 @@ async function temporaryFile(t: TestContext, text: string): Promise<string> {
 }
 
 test('--version and --help answer on standard output and succeed', async () => {
-  assert.deepEqual(await run('--version'), { code: 0, out: `${readVersion()}\n`, err: '' })
+  assert.deepEqual(await run('--version'), { code: 0, out: `${HOLDFAST_VERSION}\n`, err: '' })
   const help = await run('--help')
   assert.deepEqual([help.code, help.err], [0, ''])
   for (const command of ['start', 'demo', 'status', 'explain', 'config'])

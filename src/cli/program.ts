@@ -3,13 +3,14 @@
  * so that `holdfast explain 2002` does not load a database.
  */
 import { Command, CommanderError } from 'commander'
+import { HOLDFAST_VERSION } from '../base/version.ts'
 import { type CommandContext, EXIT_FAILED, EXIT_OK } from './command-context.ts'
 import { addConfigCommand } from './commands/config-check.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addExplainCommand } from './commands/explain.ts'
+import { addLogDumpCommand } from './commands/log-dump.ts'
 import { addStartCommand } from './commands/start.ts'
 import { addStatusCommand } from './commands/status.ts'
-import { readVersion } from './read-version.ts'
 
 /** Resolves with the exit code. `words` are the arguments after the program's name. */
 export async function runProgram(words: readonly string[], context: CommandContext): Promise<number> {
@@ -32,7 +33,7 @@ export function makeProgram(context: CommandContext, finish: (code: number) => v
     .description(
       'The data store that keeps its word: keys and vectors, replicated, for the clients you have.',
     )
-    .version(readVersion(), '--version', 'print the version')
+    .version(HOLDFAST_VERSION, '--version', 'print the version')
     .helpOption('--help', 'print this help')
     .showSuggestionAfterError(true)
     .showHelpAfterError('(holdfast --help shows what there is)')
@@ -47,6 +48,7 @@ export function makeProgram(context: CommandContext, finish: (code: number) => v
   addStatusCommand(program, context, finish)
   addExplainCommand(program, context, finish)
   addConfigCommand(program, context, finish)
+  addLogDumpCommand(program, context, finish)
   for (const command of program.commands)
     command.copyInheritedSettings(program).helpOption('--help', 'print this help')
   program.action(() => {

@@ -38,9 +38,8 @@ export type NodeOptions = {
   readonly peerPort: number
   /** Where the caller already answers HTTP, so that peers can be told; null: nowhere. */
   readonly httpAddress: Address | null
-  /** Shown in the status, so that an operator finds the process, and the program it runs. */
+  /** Shown in the status, so that an operator finds the process. */
   readonly processId: number
-  readonly version: string
   /** Peer addresses of the cluster to join at the first start; empty: create a cluster, or go on with the one on disk. */
   readonly join: readonly Address[]
   readonly roles: readonly Role[]

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseConfigFile } from './config-file.ts'
 import { describeProblem } from './option-problem.ts'
-import { environmentVariable, OPTION_NAMES, type OptionName, OPTIONS } from './option-table.ts'
+import { environmentVariable, OPTION_NAMES, OPTIONS, type OptionName } from './option-table.ts'
 import { type Resolution, resolveOptions, sourceOf } from './resolve-options.ts'
 import { editDistance, suggest } from './suggest.ts'
 

@@ -4,8 +4,8 @@
  * is checked, also one that a stronger source replaces: it would surprise later.
  */
 import assert from 'node:assert/strict'
-import type { ConfigFile } from './config-file.ts'
 import { checkTogether } from './check-together.ts'
+import type { ConfigFile } from './config-file.ts'
 import { describeSource, type OptionProblem, type OptionSource } from './option-problem.ts'
 import {
   environmentVariable,

@@ -1,11 +1,11 @@
 /** The one place where a node's interfaces to the world get the real one behind them. */
 import { join } from 'node:path'
+import type { Logger } from '../../env/logger.ts'
 import { createRocksEngineStore } from '../../env-node/engine/rocksdb-store.ts'
 import { createNodeClock } from '../../env-node/node-clock.ts'
 import { createNodeDisk } from '../../env-node/node-disk.ts'
 import { createNodeNetwork } from '../../env-node/node-network.ts'
 import { createNodeRandom } from '../../env-node/node-random.ts'
-import type { Logger } from '../../env/logger.ts'
 import type { World } from '../../server/node-options.ts'
 
 /** Beyond what the node answers, so that it, and not the socket, says that there are too many. */

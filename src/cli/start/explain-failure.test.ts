@@ -75,7 +75,7 @@ test('an error is told as one line with its code, and one with what to do', () =
 
 test('the options of a node are those of the operator', () => {
   const httpAddress = { host: '127.0.0.1', port: 9999 }
-  const bound = { httpAddress, processId: 7, version: '0.0.1', password: 'p' }
+  const bound = { httpAddress, processId: 7, password: 'p' }
   const options = nodeOptionsFrom(resolved({ 'election-timeout': '2s', join: 'a:1' }).values, bound)
   assert.deepEqual(
     [

@@ -7,7 +7,6 @@ import type { OptionValues } from '../options/option-table.ts'
 export type Bound = {
   readonly httpAddress: Address
   readonly processId: number
-  readonly version: string
   readonly password: string | null
 }
 
@@ -21,7 +20,6 @@ export function nodeOptionsFrom(values: OptionValues, bound: Bound): NodeOptions
     peerPort: values['peer-port'],
     httpAddress: { host: advertiseHost, port: bound.httpAddress.port },
     processId: bound.processId,
-    version: bound.version,
     join: values.join ?? [],
     roles: values.roles,
     password: bound.password,

@@ -21,10 +21,9 @@ import { loadOptions, loadPassword } from '../load-options.ts'
 import { isLoopback } from '../options/check-together.ts'
 import type { OptionName } from '../options/option-table.ts'
 import type { ResolvedOptions } from '../options/resolve-options.ts'
-import { readVersion } from '../read-version.ts'
 import { reportError } from '../report-error.ts'
 import { type ComposedWorld, composeWorld } from './compose-world.ts'
-import { takeDirectory, type TakenDirectory } from './data-directory.ts'
+import { type TakenDirectory, takeDirectory } from './data-directory.ts'
 import { explainDirectory, explainFailure } from './explain-failure.ts'
 import { localHost, nodeOptionsFrom } from './node-options-from.ts'
 import { startProcessMetrics } from './process-metrics.ts'
@@ -90,10 +89,10 @@ async function startAll(
   const undo: (() => Promise<void>)[] = []
   try {
     const password = await loadPassword(resolved)
-    const taken = await takeDirectory(directory).catch((thrown: unknown) => {
+    const taken = await takeDirectory(directory, context.processId).catch((thrown: unknown) => {
       throw explainDirectory(thrown, resolved)
     })
-    undo.unshift(() => taken.release())
+    undo.unshift(async () => taken.lock.release())
     const logger = openLogger(resolved)
     endOnUncaught(logger, context)
     warnOfExposure(resolved, logger)
@@ -111,7 +110,6 @@ async function startAll(
     const options = nodeOptionsFrom(resolved.values, {
       httpAddress: http.address,
       processId: context.processId,
-      version: readVersion(),
       password,
     })
     const node = await startNode(composed.world, options)
@@ -141,7 +139,7 @@ async function stopAll(running: Running, timeoutMs: number, context: CommandCont
     await node.stop()
     await http.close()
     await composed.close()
-    await taken.release()
+    taken.lock.release()
     return true
   }
   try {
