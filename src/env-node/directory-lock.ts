@@ -54,9 +54,7 @@ export async function lockDataDirectory(directory: string, processId: number): P
  */
 async function openDatabase(path: string): Promise<DatabaseSync> {
   try {
-    const database = new DatabaseSync(path)
-    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY')
-    return database
+    return new DatabaseSync(path, { timeout: 0 })
   } catch (error) {
     // SQLite only says that it can't open it; the file system says why.
     await (await open(path, 'a', 0o600)).close()
