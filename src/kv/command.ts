@@ -28,13 +28,17 @@ export type SessionTag = {
   readonly lowestUnacknowledged: number
 }
 
-/** Proposed by the leader, never by clients; each does at most `limit` records of work. */
+/**
+ * Proposed by the leader, never by clients; each does about `limit` records of work and replies how
+ * much it found to do. As a query it changes nothing and replies how many pieces of work wait by
+ * the reader's clock, at most `limit`: 0 means that there is nothing to propose.
+ */
 export type MaintenanceCommand =
-  /** Only moves logical time forward (the entry's stamp does it). */
+  /** Only moves logical time forward (the entry's stamp does it). Replies 0. */
   | { readonly kind: 'advanceTime' }
   /** Deletes keys whose expiry is past, the oldest first. Replies how many. */
   | { readonly kind: 'expireDue'; readonly limit: number }
-  /** Deletes members of values that were deleted or replaced as a whole. Replies how many. */
+  /** Deletes members of values that were deleted or replaced as a whole. Replies how many records. */
   | { readonly kind: 'collectGarbage'; readonly limit: number }
-  /** Forgets sessions idle for longer than their time limit. Replies how many. */
+  /** Forgets sessions idle for longer than their time limit, whole ones, so it may exceed `limit` once. Replies how many. */
   | { readonly kind: 'expireSessions'; readonly limit: number }

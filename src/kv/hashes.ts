@@ -31,9 +31,9 @@ import {
 } from './record.ts'
 import { MEMBER_PREFIX_BYTES, memberPrefix, memberRange } from './record-keys.ts'
 import { type ErrorReply, error, type Reply } from './reply.ts'
-import { readAll } from './scan.ts'
 import { isTooLong } from './strings.ts'
 import type { KeyEntry, KvTransaction } from './transaction.ts'
+import { readAll } from './whole-range.ts'
 
 const TOO_MANY_FIELDS = error('ERR too many fields for one reply')
 

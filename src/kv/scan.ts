@@ -14,14 +14,13 @@ import { parseInteger } from './integers.ts'
 import { keyOfKeyRecord, keyRecordRange, positionOfKeyRecord, SCAN_POSITION_END } from './record-keys.ts'
 import { type ErrorReply, error, type Reply } from './reply.ts'
 import type { KvTransaction } from './transaction.ts'
+import { readAll } from './whole-range.ts'
 
 const COUNT_DEFAULT = 10
 /** COUNT is a hint; more than this is not read at once. */
 const COUNT_MAX = 100_000
-/** Records of one range read. */
-const PAGE_RECORDS_MAX = 1_000_000
-/** Pages of one command: below the rounds the host allows. */
-const PAGES_MAX = 48
+/** Keys of one slot with one hash; so many don't happen. */
+const SAME_HASH_MAX = 16_000_000
 /** How far RANDOMKEY looks for a key among expired ones. */
 const RANDOM_PAGE_RECORDS = 32
 const RANDOM_PAGES_MAX = 16
@@ -67,31 +66,6 @@ export function allKeys(transaction: KvTransaction, pattern: ByteString): Reply 
   return records.filter((record) => isWanted(transaction, record, options)).map(keyOf)
 }
 
-/**
- * All records of a range of about `expectedCount` records (its limit is ours to choose). Null when
- * there are too many for one command.
- */
-export function readAll(
-  transaction: KvTransaction,
-  range: KeyRange,
-  expectedCount: number,
-): readonly KeyValue[] | null | undefined {
-  // A power of two, so that a count that grows between two rounds seldom asks for another range.
-  let limit = 16
-  while (limit <= expectedCount && limit < PAGE_RECORDS_MAX) limit *= 2
-  const pages: (readonly KeyValue[])[] = []
-  let from = range.from
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const records = transaction.range({ from, to: range.to, limit })
-    if (records === undefined) return undefined
-    pages.push(records)
-    if (records.length < limit) return pages.length === 1 ? records : pages.flat()
-    // The smallest key after the last one.
-    from = `${(records[records.length - 1] as KeyValue).key}\x00`
-  }
-  return null
-}
-
 /** Some key that is not past its expiry, from a place that the seed decides; null when there is none near. */
 export function randomKey(transaction: KvTransaction): Reply | undefined {
   const start = Math.floor((transaction.seed / 0x1_0000_0000) * SCAN_POSITION_END)
@@ -122,7 +96,7 @@ function readPositions(
   count: number,
 ): { readonly records: readonly KeyValue[]; readonly next: number | null } | undefined {
   for (let limit = count + 1; ; limit *= 2) {
-    assert(limit <= 16 * PAGE_RECORDS_MAX, 'a million keys with one hash')
+    assert(limit <= SAME_HASH_MAX, 'millions of keys with one hash')
     const records = transaction.range(keyRecordRange(cursor, end, limit))
     if (records === undefined) return undefined
     if (records.length < limit) return { records, next: null }
