@@ -20,7 +20,11 @@ type Step = { readonly name: string; readonly run: () => Promise<Outcome> }
 /** Steps that hang are ended; the whole must stay below five minutes. */
 const STEP_MS_MAX = 240_000
 
-const UNIT_TESTS = ['src/**/*.test.ts', 'sim/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts']
+const UNIT_TESTS = [
+  '{src,sim,tools,bench}/**/*.test.ts',
+  'test/*.test.ts',
+  'test/{scripts,conformance}/**/*.test.ts',
+]
 const PROCESS_TESTS = ['test/integration/**/*.test.ts']
 
 const STEPS: readonly Step[] = [
