@@ -4,14 +4,26 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { createSimRandom } from '../../sim/random.ts'
 import type { ByteString } from '../../src/base/bytes.ts'
 import { OK } from '../../src/kv/reply.ts'
 import { REDIS_COMMANDS } from '../../src/redis/redis-commands.ts'
 import { connectLoosely, createLooseServer, type Executor } from './loose-connection.ts'
-import { ARRAYS, BEFORE_AUTH, CALLS, CROSS_PROTOCOL, ENDLESS, LINES, PASSWORD } from './protocol-cases.ts'
-import { type Exchange, exchange, PROBE } from './raw-exchange.ts'
+import {
+  ARRAYS,
+  BEFORE_AUTH,
+  CALLS,
+  CROSS_PROTOCOL,
+  ENDLESS,
+  FRAGMENTS,
+  LINES,
+  PASSWORD,
+} from './protocol-cases.ts'
+import { type Exchange, exchange, exchangeAndHangUp, PROBE } from './raw-exchange.ts'
 import { type RunningServer, redisServerMissing, startRedisServer } from './redis-server.ts'
 import { encodeRequest } from './resp-request.ts'
+
+const RANDOM_STREAMS = 1000
 
 const request = (...args: string[]): ByteString => encodeRequest(args)
 
@@ -96,6 +108,16 @@ describe('the same bytes as redis-server', { skip: missing ?? false }, () => {
 
   test('everything before a password was given', async () => {
     for (const bytes of BEFORE_AUTH) await compare(guarded, bytes, PASSWORD)
+  })
+
+  test('random bytes, of the kind that parsers stumble over', async () => {
+    const random = createSimRandom(20_260_704)
+    for (let round = 0; round < RANDOM_STREAMS; round++) {
+      const stream = Array.from({ length: random.between(1, 12) }, () => random.pick(FRAGMENTS)).join('')
+      const client = connectLoosely(createLooseServer(REDIS_COMMANDS), makeExecutor())
+      client.receive(stream)
+      assert.equal(client.take(), await exchangeAndHangUp(open.endpoint, stream), JSON.stringify(stream))
+    }
   })
 
   test('a web page that speaks HTTP', async () => {

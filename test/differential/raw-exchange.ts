@@ -14,6 +14,15 @@ const TIMEOUT_MS = 5000
  * server closes. So nothing has to wait for silence. The answer to the probe is not returned.
  */
 export function exchange(endpoint: Endpoint, bytes: ByteString, probe: Probe | null): Promise<Exchange> {
+  return converse(endpoint, bytes + (probe?.request ?? ''), probe)
+}
+
+/** Sends `bytes` and says that there will be no more; whatever comes until the server closes. */
+export async function exchangeAndHangUp(endpoint: Endpoint, bytes: ByteString): Promise<ByteString> {
+  return (await converse(endpoint, bytes, 'hang up')).received
+}
+
+function converse(endpoint: Endpoint, bytes: ByteString, probe: Probe | 'hang up' | null): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(endpoint.port, endpoint.host)
     let received = ''
@@ -28,10 +37,13 @@ export function exchange(endpoint: Endpoint, bytes: ByteString, probe: Probe | n
         new Error(`no answer to ${JSON.stringify(bytes.slice(0, 200))}; so far ${JSON.stringify(received)}`),
       )
     }, TIMEOUT_MS)
-    socket.on('connect', () => socket.write(Buffer.from(bytes + (probe?.request ?? ''), 'latin1')))
+    socket.on('connect', () => {
+      socket.write(Buffer.from(bytes, 'latin1'))
+      if (probe === 'hang up') socket.end()
+    })
     socket.on('data', (chunk) => {
       received += chunk.toString('latin1')
-      if (probe === null || !received.endsWith(probe.reply)) return
+      if (probe === null || probe === 'hang up' || !received.endsWith(probe.reply)) return
       received = received.slice(0, -probe.reply.length)
       finish(false)
     })
