@@ -59,7 +59,7 @@ export function createMachineHost<Command, Reply>(
   return {
     execute(command, context) {
       const done = run<Done<Reply>>((view) => machine.execute(view, command, context))
-      applyWrites(records, done, machine.partitionOf)
+      applyWrites(records, done, (key) => machine.partitionOf(key))
       return done
     },
     query(command, context) {

@@ -19,8 +19,8 @@ function matchesNaively(pattern: string, subject: string): boolean {
 }
 
 test('stars and question marks agree with a matcher that tries everything', () => {
-  const text = (units: string) => fc.string({ unit: fc.constantFrom(...units), maxLength: 8 })
-  const property = fc.property(text('ab*?'), text('ab'), (pattern, subject) => {
+  const text = (...units: string[]) => fc.string({ unit: fc.constantFrom(...units), maxLength: 8 })
+  const property = fc.property(text('a', 'b', '*', '?'), text('a', 'b'), (pattern, subject) => {
     assert.equal(matchesGlob(pattern, subject), matchesNaively(pattern, subject))
   })
   fc.assert(property, { seed: 1, numRuns: 5000 })

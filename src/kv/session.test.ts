@@ -214,7 +214,12 @@ function checkOnce(
   client: KvClient,
   sent: readonly { readonly tag: SessionTag; readonly answers: readonly Reply[] }[],
 ): void {
-  const values = [0, 1, 2].map((index) => client.call('get', `{s}${index}`) ?? '').join('')
+  let values = ''
+  for (const index of [0, 1, 2]) {
+    const value = client.call('get', `{s}${index}`) ?? ''
+    assert(typeof value === 'string')
+    values += value
+  }
   for (const {
     tag: { sequence },
     answers,
