@@ -168,11 +168,12 @@ export class RaftHost {
     return this.call((raft) => raft.readIndex(context))
   }
 
-  /** Takes one Ready, if there is one, and begins to carry it out. */
-  takeReady(): boolean {
+  /** Takes one Ready, if there is one, and begins to carry it out; `look` sees it first. */
+  takeReady(look?: (ready: Ready) => void): boolean {
     const { raft } = this
     if (!raft.hasReady()) return false
     const ready = raft.takeReady()
+    look?.(ready)
     this.#checker.readyTaken(raft, ready)
     this.#observe()
     for (const message of ready.messages) this.#send(message)

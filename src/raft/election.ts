@@ -34,8 +34,12 @@ export function tickElection(core: Core): void {
     campaign(core)
     return
   }
+  if (core.heldPreVote !== null && !isLeaderAlive(core) && answerHeldPreVote(core)) {
+    // Two that campaign at once may split the votes: who was granted goes first.
+    resetElectionTimer(core)
+    return
+  }
   if (core.electionElapsed >= core.electionTimeout) campaign(core)
-  else if (core.heldPreVote !== null && !isLeaderAlive(core)) answerHeldPreVote(core)
 }
 
 /** Asks for pre-votes. Does nothing on a leader, nor where this replica must not lead. */
@@ -111,10 +115,12 @@ export function isLeaderAlive(core: Core): boolean {
 
 /** Only for a term that is not behind; see `step`. */
 export function handlePreVote(core: Core, message: PreVote): void {
-  if (isLeaderAlive(core)) {
-    core.heldPreVote = message
-    return
-  }
+  if (isLeaderAlive(core)) core.heldPreVote = message
+  else answerPreVote(core, message)
+}
+
+/** True when granted. */
+function answerPreVote(core: Core, message: PreVote): boolean {
   const isFree =
     message.term > core.term || core.vote === message.from || (core.vote === null && core.leader === null)
   const granted = isFree && !isRepairing(core) && core.log.isUpToDate(message.lastLog)
@@ -125,6 +131,15 @@ export function handlePreVote(core: Core, message: PreVote): void {
     term: granted ? message.term : core.term,
     granted,
   })
+  if (granted && core.role === 'preCandidate' && ranksBefore(core, message))
+    becomeFollower(core, core.term, null)
+  return granted
+}
+
+/** Of two that ask each other, the longer log goes on, then the lower id; both would split the votes. */
+function ranksBefore(core: Core, message: PreVote): boolean {
+  const isEqual = message.lastLog.index === core.log.lastIndex && message.lastLog.term === core.log.lastTerm
+  return !isEqual || message.from < core.id
 }
 
 /** In the current term. */
@@ -163,23 +178,24 @@ export function peerClosed(core: Core, peer: ReplicaId): void {
   const place = candidates.indexOf(core.id)
   // One that is being removed comes last.
   const rank = place === -1 ? candidates.length : place
-  forgetLeader(core)
+  const hasGranted = forgetLeader(core)
   if (!isPromotable(core)) return
-  if (rank === 0) campaign(core)
-  else core.hintedCampaignIn = rank * HINT_RANK_TICKS
+  if (rank === 0 && !hasGranted) campaign(core)
+  else core.hintedCampaignIn = (rank + (hasGranted ? 1 : 0)) * HINT_RANK_TICKS
 }
 
-function forgetLeader(core: Core): void {
+/** True when that let a waiting candidate have its pre-vote. */
+function forgetLeader(core: Core): boolean {
   assert(core.role !== 'leader')
   leaveRole(core, null)
   core.role = 'follower'
-  answerHeldPreVote(core)
+  return answerHeldPreVote(core)
 }
 
-function answerHeldPreVote(core: Core): void {
+function answerHeldPreVote(core: Core): boolean {
   const held = core.heldPreVote
   core.heldPreVote = null
-  if (held !== null && held.term > core.term) handlePreVote(core, held)
+  return held !== null && held.term > core.term && answerPreVote(core, held)
 }
 
 function outcome(core: Core): 'won' | 'lost' | 'pending' {

@@ -22,6 +22,8 @@ export class Progress {
   #next: LogIndex
   /** Only in `probe`: an append is out and unanswered. */
   #isWaiting = false
+  /** Only in `probe`: an append was sent since it began, so a refusal may speak of it. */
+  #hasProbed = false
   /** An append is due even if it carries nothing new: to find agreement, or to notice a lost one. */
   isDue = true
   /** The highest commit index it was told with an append. */
@@ -70,6 +72,7 @@ export class Progress {
     this.isDue = false
     if (this.#state === 'probe') {
       this.#isWaiting = true
+      this.#hasProbed = true
     } else if (last >= this.#next) {
       this.inflights.add(last, bytes)
       this.#next = (last + 1) as LogIndex
@@ -96,7 +99,7 @@ export class Progress {
       this.toProbe((this.#match + 1) as LogIndex)
       return true
     }
-    if (rejected !== this.#next - 1) return false
+    if (!this.#hasProbed || rejected !== this.#next - 1) return false
     this.toProbe(Math.max(Math.min(rejected, hint + 1), this.#match + 1) as LogIndex)
     return true
   }
@@ -112,6 +115,7 @@ export class Progress {
     this.#state = 'probe'
     this.#next = next
     this.#isWaiting = false
+    this.#hasProbed = false
     this.isDue = true
     this.inflights.clear()
   }
