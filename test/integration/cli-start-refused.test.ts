@@ -1,7 +1,8 @@
 /** Starts that must fail: one clear line with a code, what to do, exit code 1, and nothing changed. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -166,13 +167,16 @@ test('an address that this machine does not have is refused', async (t) => {
 
 /** 64 KiB of memory as a file system; null where this process may not mount. */
 async function mountSmall(t: TestContext): Promise<string | null> {
-  const place = await temporaryDirectory(t)
+  const place = await mkdtemp(join(tmpdir(), 'holdfast-mount-'))
   try {
     await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', place])
   } catch {
+    await rmdir(place)
     return null
   }
-  t.after(() => run('umount', ['-l', place]))
-  await chown(place, process.getuid?.() ?? 0, process.getgid?.() ?? 0)
+  t.after(async () => {
+    await run('umount', [place])
+    await rmdir(place)
+  })
   return place
 }
