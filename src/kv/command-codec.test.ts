@@ -7,7 +7,10 @@ import type { KvCommand } from './command.ts'
 import { decodeCommand, encodeCommand } from './command-codec.ts'
 
 const byteString = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).latin1Slice())
-const whole = fc.oneof(fc.nat(200), fc.maxSafeNat())
+const whole = fc.oneof(
+  fc.integer({ min: 1, max: 200 }),
+  fc.maxSafeNat().map((value) => Math.max(1, value)),
+)
 const session = fc.record({
   id: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).latin1Slice()),
   startedMs: whole,
@@ -68,7 +71,7 @@ test('the log form never changes', () => {
 })
 
 test('unknown codes and absurd counts are malformed', () => {
-  for (const hex of ['00', '07', 'ff', '0100', '01ffffffff7f', '0201']) {
+  for (const hex of ['00', '07', 'ff', '0100', '01ffffffff7f', '0201', '0400', '0500', '0600']) {
     assert.throws(() => decodeCommand(new ByteReader(Buffer.from(hex, 'hex'))), MalformedBytes)
   }
 })

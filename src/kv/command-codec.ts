@@ -50,6 +50,7 @@ export function encodeCommand(command: KvCommand, writer: ByteWriter): void {
     case 'expireDue':
     case 'collectGarbage':
     case 'expireSessions':
+      assert(command.limit > 0, 'maintenance without a limit')
       writer.u8(CommandCode[command.kind])
       writer.varint(command.limit)
       return
@@ -70,11 +71,11 @@ export function decodeCommand(reader: ByteReader): KvCommand {
     case CommandCode.advanceTime:
       return { kind: 'advanceTime' }
     case CommandCode.expireDue:
-      return { kind: 'expireDue', limit: reader.varint() }
+      return { kind: 'expireDue', limit: decodeLimit(reader) }
     case CommandCode.collectGarbage:
-      return { kind: 'collectGarbage', limit: reader.varint() }
+      return { kind: 'collectGarbage', limit: decodeLimit(reader) }
     case CommandCode.expireSessions:
-      return { kind: 'expireSessions', limit: reader.varint() }
+      return { kind: 'expireSessions', limit: decodeLimit(reader) }
     default:
       throw new MalformedBytes(`unknown command code ${code}`)
   }
@@ -82,6 +83,7 @@ export function decodeCommand(reader: ByteReader): KvCommand {
 
 function encodeTag(tag: SessionTag, writer: ByteWriter): void {
   assert(tag.id.length === SESSION_ID_BYTES, 'a session id has 16 bytes')
+  assert(tag.sequence >= 1 && tag.lowestUnacknowledged >= 1, 'sequences begin at 1')
   writer.byteString(tag.id)
   writer.varint(tag.startedMs)
   writer.varint(tag.sequence)
@@ -91,12 +93,11 @@ function encodeTag(tag: SessionTag, writer: ByteWriter): void {
 function decodeTag(reader: ByteReader): SessionTag {
   const id = reader.byteString()
   if (id.length !== SESSION_ID_BYTES) throw new MalformedBytes(`session id of ${id.length} bytes`)
-  return {
-    id,
-    startedMs: reader.varint(),
-    sequence: reader.varint(),
-    lowestUnacknowledged: reader.varint(),
-  }
+  const startedMs = reader.varint()
+  const sequence = reader.varint()
+  const lowestUnacknowledged = reader.varint()
+  if (sequence === 0 || lowestUnacknowledged === 0) throw new MalformedBytes('sequence 0 of a session')
+  return { id, startedMs, sequence, lowestUnacknowledged }
 }
 
 function encodeArguments(args: readonly ByteString[], writer: ByteWriter): void {
@@ -111,4 +112,10 @@ function decodeArguments(reader: ByteReader): readonly ByteString[] {
   const args: ByteString[] = []
   for (let index = 0; index < count; index++) args.push(reader.byteString())
   return args
+}
+
+function decodeLimit(reader: ByteReader): number {
+  const limit = reader.varint()
+  if (limit === 0) throw new MalformedBytes('maintenance without a limit')
+  return limit
 }

@@ -51,6 +51,19 @@ export function openHash(transaction: KvTransaction, key: ByteString): OpenHash 
   return { entry, header: hashHeader(entry.live) }
 }
 
+/** The value of a field; null when it is absent. */
+export function readField(
+  transaction: KvTransaction,
+  key: ByteString,
+  field: ByteString,
+): ByteString | null | ErrorReply | undefined {
+  const hash = openHash(transaction, key)
+  if (hash === undefined || 'kind' in hash) return hash
+  if (hash.header === null) return null
+  const member = transaction.get(memberPrefix(hash.entry.slot, hash.header.version) + field)
+  return typeof member === 'string' ? memberValue(member) : member
+}
+
 /** The values in the order of `fields`; null for one that is absent. */
 export function readFields(
   transaction: KvTransaction,
@@ -100,9 +113,8 @@ export function incrementField(transaction: KvTransaction, args: readonly ByteSt
   const increment = parseInteger(args[3] as ByteString)
   if (increment === null) return NOT_AN_INTEGER
   const field = args[2] as ByteString
-  const fields = readFields(transaction, args[1] as ByteString, [field])
-  if (fields === undefined || 'kind' in fields) return fields
-  const before = fields[0] ?? null
+  const before = readField(transaction, args[1] as ByteString, field)
+  if (before !== null && typeof before !== 'string') return before
   const number = before === null ? 0 : parseInteger(before)
   if (number === null) return HASH_VALUE_NOT_AN_INTEGER
   const sum = addIntegers(number, increment)
@@ -120,11 +132,11 @@ export function incrementFieldByFloat(
   if (increment === null) return NOT_A_FLOAT
   if (increment === 'infinity') return VALUE_NAN_OR_INFINITY
   const field = args[2] as ByteString
-  const fields = readFields(transaction, args[1] as ByteString, [field])
-  if (fields === undefined || 'kind' in fields) return fields
-  const before = parseLongDouble(fields[0] ?? '0')
-  if (before === null) return HASH_VALUE_NOT_A_FLOAT
-  const sum = before === 'infinity' ? null : addLongDoubles(before, increment)
+  const before = readField(transaction, args[1] as ByteString, field)
+  if (before !== null && typeof before !== 'string') return before
+  const number = parseLongDouble(before ?? '0')
+  if (number === null) return HASH_VALUE_NOT_A_FLOAT
+  const sum = number === 'infinity' ? null : addLongDoubles(number, increment)
   if (sum === null) return NAN_OR_INFINITY
   const text = formatLongDouble(sum)
   const added = putFields(transaction, args[1] as ByteString, new Map([[field, text]]))
@@ -136,9 +148,9 @@ export function setFieldIfAbsent(transaction: KvTransaction, args: readonly Byte
   const field = args[2] as ByteString
   const value = args[3] as ByteString
   if (isTooLong(transaction, value.length)) return STRING_TOO_LONG
-  const fields = readFields(transaction, args[1] as ByteString, [field])
-  if (fields === undefined || 'kind' in fields) return fields
-  return fields[0] === null ? putFields(transaction, args[1] as ByteString, new Map([[field, value]])) : 0
+  const before = readField(transaction, args[1] as ByteString, field)
+  if (typeof before === 'string') return 0
+  return before === null ? putFields(transaction, args[1] as ByteString, new Map([[field, value]])) : before
 }
 
 /** HDEL: answers how many fields there were. A hash without fields vanishes. */

@@ -61,13 +61,24 @@ export function readU16(bytes: ByteString, at: number): number {
 
 export function readU32(bytes: ByteString, at: number): number {
   assert(at + 4 <= bytes.length, 'record ends within a u32')
-  return ((readU16(bytes, at) << 16) | readU16(bytes, at + 2)) >>> 0
+  return uncheckedU32(bytes, at)
 }
 
 export function readU64(bytes: ByteString, at: number): number {
-  const value = readU32(bytes, at) * TWO_TO_32 + readU32(bytes, at + 4)
+  assert(at + 8 <= bytes.length, 'record ends within a u64')
+  const value = uncheckedU32(bytes, at) * TWO_TO_32 + uncheckedU32(bytes, at + 4)
   assert(Number.isSafeInteger(value), 'u64 exceeds 2^53')
   return value
+}
+
+function uncheckedU32(bytes: ByteString, at: number): number {
+  return (
+    ((bytes.charCodeAt(at) << 24) |
+      (bytes.charCodeAt(at + 1) << 16) |
+      (bytes.charCodeAt(at + 2) << 8) |
+      bytes.charCodeAt(at + 3)) >>>
+    0
+  )
 }
 
 /** The partition of any record of this machine. */

@@ -2,7 +2,7 @@
 
 import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
-import { readFields } from '../hashes.ts'
+import { readField } from '../hashes.ts'
 
 export const hexistsCommand: KvCommandSpec = {
   info: {
@@ -19,8 +19,8 @@ export const hexistsCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
-    const values = readFields(transaction, args[1] as ByteString, [args[2] as ByteString])
-    if (!Array.isArray(values)) return values
-    return values[0] === null ? 0 : 1
+    const value = readField(transaction, args[1] as ByteString, args[2] as ByteString)
+    if (typeof value === 'string') return 1
+    return value === null ? 0 : value
   },
 }

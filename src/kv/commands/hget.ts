@@ -2,7 +2,7 @@
 
 import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
-import { readFields } from '../hashes.ts'
+import { readField } from '../hashes.ts'
 
 export const hgetCommand: KvCommandSpec = {
   info: {
@@ -19,7 +19,6 @@ export const hgetCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
-    const values = readFields(transaction, args[1] as ByteString, [args[2] as ByteString])
-    return Array.isArray(values) ? values[0] : values
+    return readField(transaction, args[1] as ByteString, args[2] as ByteString)
   },
 }

@@ -2,7 +2,7 @@
 
 import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
-import { readFields } from '../hashes.ts'
+import { readField } from '../hashes.ts'
 
 export const hstrlenCommand: KvCommandSpec = {
   info: {
@@ -19,8 +19,8 @@ export const hstrlenCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
-    const values = readFields(transaction, args[1] as ByteString, [args[2] as ByteString])
-    if (!Array.isArray(values)) return values
-    return values[0]?.length ?? 0
+    const value = readField(transaction, args[1] as ByteString, args[2] as ByteString)
+    if (typeof value === 'string') return value.length
+    return value === null ? 0 : value
   },
 }
