@@ -15,7 +15,7 @@ export type SourceFile = {
 export const PROJECT_ROOT: string = path.dirname(import.meta.dirname)
 
 const TEXT_FILE =
-  /([.](ts|mjs|js|json|md|yaml|yml|sh|txt|html|css)|^Dockerfile|^[.]ci\/run|^[.][a-z]+rc([.]json)?)$/
+  /([.](ts|mjs|js|json|md|yaml|yml|sh|txt|html|css)|^Dockerfile|^LICENSE$|^[.]ci\/run|^[.][a-z]+rc([.]json)?)$/
 
 /** All text files of the project, sorted by path. */
 export function readSourceFiles(root: string = PROJECT_ROOT): readonly SourceFile[] {
