@@ -265,6 +265,8 @@ class IncarnationDisk implements Disk {
     return new Promise<Result>((resolve, reject) => {
       if (this.isDead) return
       const plan = this.#owner.plan(operation, path, offset, length)
+      // The fault may have been a crash, just before this call.
+      if (this.isDead) return
       let finish: () => void
       if (plan.fault?.kind === 'error') {
         onFault?.()

@@ -82,11 +82,10 @@ export class GroupIndex {
     else this.#clear()
   }
 
-  /** As `setBase`, but only told by what an entry says about the one before it. */
+  /** For a group whose entries begin after `position`, whatever its base record will say. */
   implyBase(position: LogPosition): void {
-    assert(this.baseSegment === 0)
+    assert(this.baseSegment === 0 && this.#last === 0)
     this.base = position
-    this.#version++
     this.#clear()
   }
 

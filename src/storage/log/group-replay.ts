@@ -3,13 +3,15 @@
  * there was (docs/formats/log.md, "Torn or rotten").
  *
  * Nothing is believed because it came later: entries join only where the entry before them is at
- * hand with the right term. Whatever can't be joined is left out and the group counts as damaged,
- * until later records define it anew or a `repaired` record vouches for it.
+ * hand with the right term (two logs that agree there agree on all before). What does not join is
+ * kept apart as an island: after garbage collection the log may begin in the middle of a group, and
+ * a later base record then shows that an island is all there is. A group is whole when one island
+ * is left, begins at the base, and no loss since leaves it in doubt.
  */
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import type { GroupId } from '../../base/ids.ts'
-import type { Entry, HardState, LogIndex } from '../../base/log-entry.ts'
+import type { Entry, HardState, LogIndex, LogPosition } from '../../base/log-entry.ts'
 import { INDEX_ZERO, TERM_ZERO } from '../../base/log-entry.ts'
 import { GroupIndex } from './group-index.ts'
 import type { GroupRecord } from './record-reader.ts'
@@ -18,46 +20,53 @@ import type { LogDamage, RecoveredGroup } from './shared-log.ts'
 export type Place = { readonly path: string; readonly segment: number; readonly offset: number }
 export type Cause = { readonly path: string; readonly offset: number; readonly detail: string }
 
+type Record<Kind extends GroupRecord['kind']> = Extract<GroupRecord, { kind: Kind }>
+
+/** Consecutive entries behind `index.base`, which is here only where the island begins. */
+type Island = {
+  readonly index: GroupIndex
+  entries: Entry[]
+  /** Records that change it may have been lost since it was written. */
+  isSuspect: boolean
+}
+
+type Base = { readonly position: LogPosition; readonly membership: Buffer; readonly segment: number }
+
 const FRESH: HardState = { term: TERM_ZERO, vote: null, commit: INDEX_ZERO }
+const ORIGIN: LogPosition = { term: TERM_ZERO, index: INDEX_ZERO }
+/** A group whose records join nowhere this often is beyond recognition; the newest islands count. */
+const ISLANDS_MAX = 64
 
 export class GroupReplay {
-  readonly index: GroupIndex
-  #entries: Entry[] = []
-  /** Entries may be missing or stale behind those at hand. */
-  #lacksEntries = false
+  readonly #group: GroupId
+  #islands: Island[] = []
+  #base: Base | null = null
+  #hardState: { readonly value: HardState; readonly segment: number } | null = null
+  #hadLoss = false
   #lacksHardState = false
-  #lacksBase = false
   /** Reported as damaged at an earlier start and not repaired since. */
   #wasDamaged = false
   #cause: Cause | null = null
-  #highestSeen: number | null = null
+  #highestSeen = 0
 
   constructor(group: GroupId) {
-    this.index = new GroupIndex(group)
+    this.#group = group
   }
 
   /** Records of this group may be lost at this point of the log. */
   markLoss(cause: Cause): void {
-    this.#lacksEntries = true
+    for (const island of this.#islands) island.isSuspect = true
+    this.#hadLoss = true
     this.#lacksHardState = true
-    if (this.index.baseSegment === 0) this.#lacksBase = true
-    this.#cause ??= cause
-    this.#saw(this.index.last)
+    this.#cause = this.#wasDamaged ? this.#cause : cause
   }
 
   apply(record: Exclude<GroupRecord, { kind: 'dropGroup' }>, place: Place): void {
-    this.#applyKind(record, place)
-    if (this.isDamaged) return
-    this.#cause = null
-    this.#highestSeen = null
-  }
-
-  #applyKind(record: Exclude<GroupRecord, { kind: 'dropGroup' }>, place: Place): void {
     switch (record.kind) {
       case 'entries':
         return this.#applyEntries(record, place)
       case 'hardState':
-        this.index.setHardState(record.hardState, place.segment)
+        this.#hardState = { value: record.hardState, segment: place.segment }
         this.#lacksHardState = false
         return
       case 'base':
@@ -69,107 +78,135 @@ export class GroupReplay {
     }
   }
 
-  get isDamaged(): boolean {
-    return this.#wasDamaged || this.#lacksEntries || this.#lacksHardState || this.#lacksBase
+  /** The group as the host gets it, and the log's own index of it. */
+  finish(): { readonly recovered: RecoveredGroup; readonly index: GroupIndex } {
+    const damage = this.#isWhole() ? null : this.#damage()
+    const { index, entries } = this.#mainland() ?? this.#newIsland(this.#base?.position ?? ORIGIN)
+    assert(entries.length === index.last - index.base.index)
+    const hardState = this.#hardState?.value ?? FRESH
+    if (this.#hardState !== null) index.setHardState(hardState, this.#hardState.segment)
+    if (this.#base !== null) {
+      index.setBase(this.#base.position, this.#base.membership, this.#base.segment, true)
+    }
+    // What was committed may be what is lost.
+    const isBeyond = damage !== null && hardState.commit > index.last
+    const recovered = {
+      group: this.#group,
+      hardState: isBeyond ? { ...hardState, commit: index.last } : hardState,
+      base: index.base,
+      membership: index.membership,
+      entries,
+      damage,
+    }
+    return { recovered, index }
   }
 
-  result(): RecoveredGroup {
-    const last = this.index.last
-    assert(this.#entries.length === last - this.index.base.index)
-    const hardState = this.index.hardState ?? FRESH
-    const isDamaged = this.isDamaged
-    return {
-      group: this.index.group,
-      // What was committed may be what is lost.
-      hardState: isDamaged && hardState.commit > last ? { ...hardState, commit: last } : hardState,
-      base: this.index.base,
-      membership: this.index.membership,
-      entries: this.#entries,
-      damage: isDamaged ? this.#damage() : null,
-    }
+  #isWhole(): boolean {
+    if (this.#wasDamaged || this.#lacksHardState) return false
+    if (this.#base === null && this.#hadLoss) return false
+    const main = this.#mainland()
+    if (main === null) return this.#islands.length === 0 && this.#base === null
+    return this.#islands.length === 1 && !main.isSuspect
+  }
+
+  /** The island that begins at the base. */
+  #mainland(): Island | null {
+    const { index, term } = this.#base?.position ?? ORIGIN
+    const found = this.#islands.find((island) => island.index.base.index === index)
+    return found?.index.base.term === term ? found : null
   }
 
   #damage(): LogDamage {
-    assert(this.#cause !== null)
-    const lastSyncedIndex = this.#highestSeen as LogIndex | null
-    return { ...this.#cause, lastSyncedIndex }
+    const last = this.#islands.at(-1)?.index.base.index ?? 0
+    const cause = this.#cause ?? { path: '', offset: 0, detail: `no records before entry ${last + 1}` }
+    const highest = Math.max(this.#highestSeen, this.#islands.at(-1)?.index.last ?? 0)
+    return { ...cause, lastSyncedIndex: highest as LogIndex }
   }
 
-  #applyEntries(record: Extract<GroupRecord, { kind: 'entries' }>, place: Place): void {
+  #applyEntries(record: Record<'entries'>, place: Place): void {
     const { previous, entries } = record
-    this.#saw(previous.index + entries.length)
-    if (this.index.termAt(previous.index) !== previous.term) {
-      if (!this.#mayImplyBase(previous.index)) {
-        this.#lacksEntries = true
-        this.#cause ??= { ...causeAt(place), detail: `entries before ${previous.index + 1} are missing` }
-        return
-      }
-      // The records before this one went with a removed segment, or were lost.
-      this.index.implyBase(previous)
-      this.#entries = []
-      this.#lacksBase = true
-      this.#cause ??= { ...causeAt(place), detail: `no base record before entry ${previous.index + 1}` }
+    this.#highestSeen = Math.max(this.#highestSeen, previous.index + entries.length)
+    const at = this.#islands.findLastIndex(({ index }) => index.termAt(previous.index) === previous.term)
+    let island = this.#islands[at]
+    if (island === undefined) {
+      this.#forgetFrom(previous.index + 1)
+      island = this.#newIsland(previous)
+      this.#islands.push(island)
+      if (this.#islands.length > ISLANDS_MAX) this.#islands.splice(1, 1)
+    } else {
+      // What came after is replaced.
+      this.#islands.length = at + 1
     }
     let bytes = 0
     for (const entry of entries) bytes += entry.payload.length
-    this.#entries.length = previous.index - this.index.base.index
-    this.index.beginEntries(previous.index + 1, place.segment, bytes)
+    island.entries.length = previous.index - island.index.base.index
+    island.index.beginEntries(previous.index + 1, place.segment, bytes)
     for (const entry of entries) {
-      this.index.extend(entry.term)
-      this.#entries.push(entry)
+      island.index.extend(entry.term)
+      island.entries.push(entry)
     }
-    this.#lacksEntries = false
+    island.isSuspect = false
   }
 
-  /** Before the first base record, the first entries (or ones that overwrite below them) tell where the log starts. */
-  #mayImplyBase(previousIndex: number): boolean {
-    if (this.index.baseSegment !== 0) return false
-    return this.#entries.length === 0 || previousIndex < this.index.base.index
+  /** Entries from `first` on are replaced by others. */
+  #forgetFrom(first: number): void {
+    this.#islands = this.#islands.filter(({ index }) => index.base.index < first)
+    for (const { index, entries } of this.#islands) {
+      if (index.last < first) continue
+      index.truncate(first)
+      entries.length = index.last - index.base.index
+    }
   }
 
-  #applyBase(record: Extract<GroupRecord, { kind: 'base' }>, place: Place): void {
+  #applyBase(record: Record<'base'>, place: Place): void {
     const { position, membership, discardsTail } = record
-    this.#saw(position.index)
-    this.#lacksBase = false
-    const term = this.index.termAt(position.index)
-    const keepsTail = !discardsTail && term === position.term
-    const isBehind = position.index >= this.index.last
-    if (discardsTail) this.#lacksEntries = false
-    else if (!keepsTail && !isBehind) {
-      // An older base than the one at hand, or another history: only a later record can say more.
-      this.#lacksEntries = true
-      this.#cause ??= { ...causeAt(place), detail: `the base at ${position.index} does not fit the entries` }
+    this.#highestSeen = Math.max(this.#highestSeen, position.index)
+    this.#base = { position, membership: Buffer.from(membership), segment: place.segment }
+    if (discardsTail) {
+      this.#islands = [this.#newIsland(position)]
+      this.#hadLoss = this.#wasDamaged
+      return
     }
-    if (keepsTail) this.#entries.splice(0, position.index - this.index.base.index)
-    else this.#entries = []
-    this.index.setBase(position, Buffer.from(membership), place.segment, keepsTail)
+    const at = this.#islands.findLastIndex(({ index }) => index.termAt(position.index) === position.term)
+    const island = this.#islands[at]
+    if (island === undefined) {
+      const main = this.#newIsland(position)
+      main.isSuspect = this.#hadLoss
+      const later = this.#islands.filter(({ index }) => index.base.index > position.index)
+      this.#islands = [main, ...later]
+      return
+    }
+    island.entries.splice(0, position.index - island.index.base.index)
+    island.index.setBase(position, membership, place.segment, true)
+    this.#islands.splice(0, at)
   }
 
-  #applyDamage(record: Extract<GroupRecord, { kind: 'damage' }>): void {
+  #applyDamage(record: Record<'damage'>): void {
     const { path, offset, detail, lastSyncedIndex } = record.damage
     this.#wasDamaged = true
+    this.#hadLoss = true
     this.#cause = { path, offset, detail }
-    if (lastSyncedIndex !== null) this.#saw(lastSyncedIndex)
+    this.#highestSeen = Math.max(this.#highestSeen, lastSyncedIndex ?? 0)
     // The host was given the entries up to here; a sector that can be read again changes nothing.
-    if (this.index.last > record.lastKept && record.lastKept >= this.index.base.index) {
-      this.index.truncate(record.lastKept + 1)
-      this.#entries.length = record.lastKept - this.index.base.index
-    }
+    const main = this.#mainland() ?? this.#newIsland(this.#base?.position ?? ORIGIN)
+    this.#islands = [main]
+    if (record.lastKept >= main.index.base.index) this.#forgetFrom(record.lastKept + 1)
   }
 
-  #applyRepaired(record: Extract<GroupRecord, { kind: 'repaired' }>): void {
+  #applyRepaired(record: Record<'repaired'>): void {
     const { index, term } = record.position
-    if (this.#lacksBase || this.index.last !== index || this.index.lastTerm !== term) return
+    const main = this.#mainland()
+    if (main === null || main.index.last !== index || main.index.lastTerm !== term) return
+    this.#islands = [main]
+    main.isSuspect = false
     this.#wasDamaged = false
-    this.#lacksEntries = false
+    this.#hadLoss = false
     this.#lacksHardState = false
   }
 
-  #saw(index: number): void {
-    this.#highestSeen = Math.max(this.#highestSeen ?? 0, index)
+  #newIsland(origin: LogPosition): Island {
+    const index = new GroupIndex(this.#group)
+    index.implyBase(origin)
+    return { index, entries: [], isSuspect: false }
   }
-}
-
-function causeAt(place: Place): { readonly path: string; readonly offset: number } {
-  return { path: place.path, offset: place.offset }
 }

@@ -188,6 +188,7 @@ class LogReplay {
     }
     if (this.#tail === null) await this.#replayHead(head, byNumber)
     else await this.#replayTo(head, this.#tail)
+    this.#checkHighest(inspected)
   }
 
   /** The latest floor is known to the head alone. */
@@ -314,6 +315,15 @@ class LogReplay {
     if (last?.kind !== 'seal' || byNumber.has(last.next)) return
     const detail = `segment ${last.next}, which this one announces, is missing`
     this.#lose(null, { path: head.path, offset: held.offset, detail })
+  }
+
+  /** A segment is prepared only once the one before it is in use, so its presence is a witness. */
+  #checkHighest(inspected: readonly Inspected[]): void {
+    const highest = inspected.at(-1)
+    const before = inspected.at(-2)
+    if (highest?.state !== 'unused' || before?.number === highest.number - 1) return
+    const detail = `segment ${highest.number - 1}, which was in use, is missing`
+    this.#lose(null, { path: highest.path, offset: 0, detail })
   }
 
   #applyFrame(segment: Inspected, piece: FramePiece, info: SegmentInfo): void {

@@ -465,7 +465,8 @@ export class SegmentedLog implements SharedLog {
 
   async #startFrom(contents: LogContents): Promise<void> {
     const { logger } = this.#options
-    const recovered = [...contents.groups.values()].map((replay) => replay.result())
+    const finished = [...contents.groups.values()].map((replay) => replay.finish())
+    const recovered = finished.map((one) => one.recovered)
     const start = new FrameWriter()
     start.start({ ...contents.link, floor: contents.floor })
     for (const record of contents.carried) start.copy(record.group, record.bytes)
@@ -489,7 +490,7 @@ export class SegmentedLog implements SharedLog {
       throw error
     }
     for (const number of contents.obsolete) await this.#files.remove(number)
-    this.#groups = new Map([...contents.groups].map(([group, replay]) => [group, replay.index]))
+    this.#groups = new Map(finished.map(({ recovered: { group }, index }) => [group, index]))
     this.#damagedGroups = new Set(recovered.filter((one) => one.damage !== null).map((one) => one.group))
     this.#losses = contents.losses.map((loss) => ({ ...loss, lastSyncedIndex: null }))
     this.#recovered = recovered
