@@ -34,7 +34,7 @@ export function tickElection(core: Core): void {
     campaign(core)
     return
   }
-  if (core.heldPreVote !== null && !isLeaderAlive(core) && answerHeldPreVote(core)) {
+  if (core.role === 'follower' && core.heldPreVote !== null && !isLeaderAlive(core) && forgetLeader(core)) {
     // Two that campaign at once may split the votes: who was granted goes first.
     resetElectionTimer(core)
     return

@@ -141,6 +141,10 @@ export function transferLeadership(core: Core, to: ReplicaId): boolean {
   core.transferTo = to
   core.transferTicksLeft = core.options.electionTicks
   core.flushNeeded = true
+  // Ask at once whether it has everything: an append may have been lost, and this is no time to wait.
+  const peer = core.peerById.get(to)
+  assert(peer !== undefined)
+  peer.isDue = true
   handOverIfReady(core)
   return true
 }

@@ -83,6 +83,7 @@ export function describeReady(ready: Ready): string[] {
   if (snapshot !== null) lines.push(`install snapshot ${describePosition(snapshot.position)}`)
   if (ready.entries.length > 0) lines.push(`append ${ready.entries.map(describeEntry).join(', ')}`)
   for (const message of ready.messages) lines.push(`send ${describeMessage(message)}`)
+  for (const request of ready.snapshotsToSend) lines.push(`stream a snapshot to ${request.to}`)
   for (const message of ready.messagesAfterPersist) lines.push(`once durable ${describeMessage(message)}`)
   if (ready.committed.length > 0) lines.push(`apply ${ready.committed.map(describeEntry).join(', ')}`)
   return lines
