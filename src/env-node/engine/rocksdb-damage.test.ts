@@ -13,7 +13,7 @@ import { createRocksEngineStore } from './rocksdb-store.ts'
 
 const ALL = { from: '', to: '\xff\xff\xff\xff', limit: 1_000_000 }
 const ROWS_PER_BATCH = 50
-const FLIPS = 160
+const FLIPS = 108
 const SEED = 42
 
 const put = (key: string, value: string): EngineOperation => ({ kind: 'put', key, value })
@@ -137,6 +137,29 @@ function tests(): void {
           await engine.verify()
           await engine.close()
         }
+      }))
+  })
+
+  describe('an engine whose machine lost power', () => {
+    it('holds all that a returned persist covered, when nothing else of its log is left', () =>
+      withFolder(async (directory, store) => {
+        const engine = await store.open('live')
+        let number = 0
+        for (const count of [1, 30, 90]) {
+          for (let batch = 0; batch < count; batch++) await engine.write(batchOf(++number))
+          await engine.persist()
+          const persisted = number
+          for (let batch = 0; batch < 5; batch++) await engine.write(batchOf(++number))
+          await cp(join(directory, 'live'), join(directory, 'g'), { recursive: true })
+          for (const file of await readdir(join(directory, 'g'))) {
+            if (file.endsWith('.log')) await writeFile(join(directory, 'g', file), '')
+          }
+          const after = await store.open('g')
+          assert.equal(await assertIsPrefix(after), persisted)
+          await after.close()
+          await store.destroy('g')
+        }
+        await engine.close()
       }))
   })
 
