@@ -83,6 +83,8 @@ class WorkerLane implements LogLane {
     this.#worker = new Worker(workerUrl(import.meta.url, 'log-lane-worker'), {
       workerData: this.#memory.shared,
       name: 'holdfast-log-lane',
+      // The process's own flags (code on the command line, say) are not the thread's.
+      execArgv: [],
     })
     this.#worker.unref()
     this.#worker.on('error', (error) => this.#die(error))

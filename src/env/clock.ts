@@ -9,9 +9,12 @@ export interface Clock {
   wallMs(): number
   /** Milliseconds since an arbitrary start; never runs backwards. Fractions allowed. */
   monotonicMs(): number
-  /** Calls `run` once, not sooner than `delayMs` from now. */
+  /** Calls `run` once, in a later turn, not sooner than `delayMs` from now. At most 24 days. */
   setTimer(delayMs: number, run: () => void): Timer
-  /** Calls `run` once the current turn's events have been handled, before any later event. */
+  /**
+   * Calls `run` once the current turn's events have been handled, before any later event. What `run`
+   * queues here still belongs to the same turn; bytes written to connections leave after all of it.
+   */
   endOfTurn(run: () => void): void
 }
 
