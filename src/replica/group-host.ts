@@ -15,6 +15,7 @@ import type { Random } from '../env/random.ts'
 import { createRaft } from '../raft/create-raft.ts'
 import type { Membership } from '../raft/membership.ts'
 import { decodeMessage } from '../raft/message-codec.ts'
+import type { Raft, RaftOptions, RaftState } from '../raft/raft.ts'
 import type { SharedLog } from '../storage/log/shared-log.ts'
 import { Group, type GroupHealth } from './group.ts'
 import type { GroupOptions } from './group-options.ts'
@@ -45,7 +46,11 @@ export type GroupHostWorld = {
   readonly log: SharedLog
   readonly engines: EngineStore
   readonly transport: Transport
+  /** Makes a group's consensus core; the simulator puts its checker around it. */
+  readonly makeRaft?: MakeRaft
 }
+
+export type MakeRaft = (group: GroupId, options: RaftOptions, state: RaftState) => Raft
 
 export type GroupHostCallbacks = {
   /** The machine of a group, by its number: the control group's or a data group's. */
@@ -56,6 +61,8 @@ export type GroupHostCallbacks = {
   readonly onHealth: (group: GroupId, health: GroupHealth) => void
   readonly onLogHealth: (error: Error | null) => void
 }
+
+const makeRaft: MakeRaft = (_group, options, state) => createRaft(options, state)
 
 // biome-ignore lint/suspicious/noExplicitAny: groups of different machines stand side by side here; GroupMachine ties each to its own types
 type AnyGroup = Group<any, any>
@@ -187,10 +194,8 @@ export class GroupHost {
 
   #makeGroup(id: GroupId, engine: Engine, state: OpenedState): AnyGroup {
     const { machine, advanceTime } = this.#callbacks.machineOf(id)
-    const raft = createRaft(
-      { id: this.#self, ...this.#options, random: () => this.#world.random.next() },
-      state.raft,
-    )
+    const options: RaftOptions = { id: this.#self, ...this.#options, random: () => this.#world.random.next() }
+    const raft = (this.#world.makeRaft ?? makeRaft)(id, options, state.raft)
     return new Group(
       {
         id,

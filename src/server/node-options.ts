@@ -11,6 +11,7 @@ import type { EngineStore } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
 import type { Address, Network } from '../env/network.ts'
 import type { Random } from '../env/random.ts'
+import type { MakeRaft } from '../replica/group-host.ts'
 import type { NodeStatusSource } from './node-status.ts'
 
 /** Everything a node needs of the world. Two nodes share nothing of it but the network. */
@@ -21,6 +22,8 @@ export type World = {
   readonly network: Network
   readonly engines: EngineStore
   readonly logger: Logger
+  /** For the simulator: see replica/group-host.ts. */
+  readonly makeRaft?: MakeRaft
 }
 
 export const ROLES = ['control', 'data', 'gateway'] as const
@@ -54,6 +57,8 @@ export type NodeOptions = {
   readonly maxMemoryBytes: number
   /** Client connections beyond this are refused with an error. */
   readonly maxConnections: number
+  /** Size of one file of the log; whole sectors of 512 bytes. Absent: the default of base/limits.ts. */
+  readonly logSegmentBytes?: number
   /** How long `stop` hands over leadership and drains before it closes what is left. */
   readonly drainTimeoutMs: number
 }

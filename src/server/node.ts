@@ -26,7 +26,13 @@ export async function startNode(world: World, options: NodeOptions): Promise<Run
   })
   const logger = world.logger.with({ node: identity.nodeId })
   const hadLog = (await world.disk.list(LOG_DIRECTORY)).length > 0
-  const log = await openSharedLog({ disk: world.disk, clock: world.clock, random: world.random, logger })
+  const log = await openSharedLog({
+    disk: world.disk,
+    clock: world.clock,
+    random: world.random,
+    logger,
+    ...(options.logSegmentBytes === undefined ? {} : { segmentBytes: options.logSegmentBytes }),
+  })
   const parts = new NodeParts({ ...world, logger }, options, identity, log)
   try {
     await parts.openPorts()
