@@ -23,7 +23,7 @@ export type Run = { readonly first: number; readonly length: number; readonly re
 export type SessionRecord = {
   readonly lowest: number
   readonly activeMs: number
-  /** 0 when the idle index does not hold the session yet. */
+  /** The time under which the idle index holds the session. */
   readonly indexedMs: number
   /** Ascending and disjoint. */
   readonly runs: readonly Run[]

@@ -112,6 +112,20 @@ test('an idle session expires, and its commands never execute again', () => {
   assert.equal(client.call('get', 'n'), '1')
 })
 
+test('a world whose time begins at 0 has sessions too', () => {
+  const client = createKvClient()
+  client.timeMs = 0
+  assert.equal(client.log(['incr', 'n'], tag(1, 1, { startedMs: 0 })), 1)
+  assert.equal(client.maintain({ kind: 'expireSessions', limit: 10 }), 0)
+  client.timeMs += 2 * 60_000
+  assert.equal(client.log(['incr', 'n'], tag(2, 1, { startedMs: 0 })), 2)
+  assert.equal(sessionRecords(client), 2)
+  client.timeMs += SESSION_IDLE_MAX_MS
+  assert.equal(client.maintain({ kind: 'expireSessions', limit: 10 }), 0)
+  client.timeMs += 2 * 60_000
+  assert.equal(client.maintain({ kind: 'expireSessions', limit: 10 }), 1)
+})
+
 test('a session in use does not expire', () => {
   const client = createKvClient()
   for (let hour = 0; hour < 100; hour++) {

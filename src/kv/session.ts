@@ -63,6 +63,7 @@ export type OpenSession = {
   readonly tag: SessionTag
   readonly slot: number
   readonly record: SessionRecord
+  readonly isNew: boolean
 }
 
 export type SessionVerdict =
@@ -82,7 +83,7 @@ export function beginSession(
     if (!mayOpen(tag, transaction.timeMs)) return { kind: 'answer', reply: SESSION_EXPIRED }
     const record = { lowest: tag.lowestUnacknowledged, activeMs: 0, indexedMs: 0, runs: [] }
     if (tag.sequence < record.lowest) return { kind: 'answer', reply: SESSION_FORGOTTEN }
-    return { kind: 'execute', session: { tag, slot, record } }
+    return { kind: 'execute', session: { tag, slot, record, isNew: true } }
   }
   const record = parseSession(stored)
   if (tag.sequence < record.lowest) return { kind: 'answer', reply: SESSION_FORGOTTEN }
@@ -98,7 +99,7 @@ export function beginSession(
   if (countFrom(record.runs, tag.lowestUnacknowledged) >= SESSION_REPLIES_MAX) {
     return { kind: 'answer', reply: SESSION_FULL }
   }
-  return { kind: 'execute', session: { tag, slot, record } }
+  return { kind: 'execute', session: { tag, slot, record, isNew: false } }
 }
 
 /** Stores the reply and forgets those that were acknowledged. */
@@ -112,9 +113,9 @@ export function finishSession(transaction: KvTransaction, session: OpenSession, 
   const isInline = fitsInline(kept, stored)
   if (!isInline) transaction.write(META_PARTITION, sessionReplyKey(slot, tag.id, tag.sequence), stored)
   const runs = withSequence(kept, tag.sequence, isInline ? stored : EMPTY_BYTES)
-  const isIndexed = record.indexedMs !== 0 && timeMs - record.indexedMs < IDLE_INDEX_LAG_MS
+  const isIndexed = !session.isNew && timeMs - record.indexedMs < IDLE_INDEX_LAG_MS
   if (!isIndexed) {
-    if (record.indexedMs !== 0) {
+    if (!session.isNew) {
       transaction.write(META_PARTITION, sessionIdleKey(record.indexedMs, slot, tag.id), null)
     }
     transaction.write(META_PARTITION, sessionIdleKey(timeMs, slot, tag.id), '')
@@ -151,7 +152,8 @@ export function expireSessions(transaction: KvTransaction, limit: number): numbe
 
 /** The idle index of the sessions that may be forgotten at `timeMs`. */
 export function idleSessionsRange(timeMs: number, limit: number): ReturnType<typeof sessionIdleRange> {
-  return sessionIdleRange(Math.max(0, timeMs - SESSION_IDLE_MAX_MS - IDLE_INDEX_LAG_MS), limit)
+  // -1: before the first day is over, nothing.
+  return sessionIdleRange(Math.max(-1, timeMs - SESSION_IDLE_MAX_MS - IDLE_INDEX_LAG_MS), limit)
 }
 
 function mayOpen(tag: SessionTag, timeMs: number): boolean {
