@@ -30,7 +30,11 @@ function batchOf(number: number): readonly EngineOperation[] {
   return operations
 }
 
-function stateAfter(batches: number): Map<string, string> {
+const statesKnown = new Map<number, ReadonlyMap<string, string>>()
+
+function stateAfter(batches: number): ReadonlyMap<string, string> {
+  const known = statesKnown.get(batches)
+  if (known !== undefined) return known
   const state = new Map<string, string>()
   for (let number = 1; number <= batches; number++) {
     for (const operation of batchOf(number)) {
@@ -38,6 +42,7 @@ function stateAfter(batches: number): Map<string, string> {
       else if (operation.kind === 'delete') state.delete(operation.key)
     }
   }
+  statesKnown.set(batches, state)
   return state
 }
 
@@ -269,6 +274,16 @@ function tests(): void {
         assert.equal(await assertIsPrefix(again), 30)
         await again.write(batchOf(31))
         await again.close()
+      }))
+  })
+
+  describe('a store that crashed while it destroyed an engine', () => {
+    it('removes what is left of it, and nothing else', () =>
+      withFolder(async (directory, store) => {
+        for (const name of ['g', 'h']) await (await store.open(name)).close()
+        await rename(join(directory, 'g'), join(directory, '.destroyed-g'))
+        assert.deepEqual(await store.list(), ['h'])
+        assert.deepEqual(await readdir(directory), ['h'])
       }))
   })
 

@@ -6,6 +6,7 @@
  * destroyed by renaming it first, so that a crash leaves either the engine or nothing.
  */
 import assert from 'node:assert/strict'
+import type { Dirent } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Engine, EngineStore } from '../../env/engine.ts'
@@ -72,6 +73,7 @@ class RocksStore implements EngineStore {
 
   async list(): Promise<readonly string[]> {
     try {
+      await this.#removeGraves()
       return await this.#names()
     } catch (error) {
       throw faultOf(this.#directory, error)
@@ -123,13 +125,25 @@ class RocksStore implements EngineStore {
     }
   }
 
+  /** What a crash in the middle of `destroy` left. */
+  async #removeGraves(): Promise<void> {
+    for (const entry of await this.#entries()) {
+      const isGrave = entry.name.startsWith(DESTROYED_PREFIX)
+      if (!isGrave || this.#inUse.has(entry.name.slice(DESTROYED_PREFIX.length))) continue
+      await rm(join(this.#directory, entry.name), { recursive: true, force: true })
+    }
+  }
+
   async #names(): Promise<readonly string[]> {
+    const folders = (await this.#entries()).filter(
+      (entry) => entry.isDirectory() && !entry.name.startsWith('.'),
+    )
+    return folders.map(({ name }) => name).sort()
+  }
+
+  async #entries(): Promise<readonly Dirent[]> {
     try {
-      const entries = await readdir(this.#directory, { withFileTypes: true })
-      return entries
-        .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-        .map(({ name }) => name)
-        .sort()
+      return await readdir(this.#directory, { withFileTypes: true })
     } catch (error) {
       if ((error as { code?: unknown }).code === 'ENOENT') return []
       throw error
