@@ -1,6 +1,7 @@
 /** How a data directory that can't be this node's says so. None of these heals by itself; all end the start. */
-import type { NodeId } from '../base/ids.ts'
+
 import { type StorageError, storageError } from '../base/errors.ts'
+import type { NodeId } from '../base/ids.ts'
 
 const FILES_SHOWN_MAX = 5
 

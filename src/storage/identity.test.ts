@@ -305,7 +305,14 @@ test('any identity reads back as it was written', () => {
   fc.assert(
     fc.property(nodeId, clusterId, positive, fc.option(positive), (id, cluster, incarnation, replica) => {
       const replicaId = replica === null ? null : makeReplicaId(replica)
-      const identity: Identity = { clusterId: cluster, nodeId: id, origin: 'joined', replicaId, directoryId: cluster, incarnation }
+      const identity: Identity = {
+        clusterId: cluster,
+        nodeId: id,
+        origin: 'joined',
+        replicaId,
+        directoryId: cluster,
+        incarnation,
+      }
       assert.deepEqual(decodeIdentity(encodeIdentity(identity)), identity)
     }),
     { seed: 77 },
