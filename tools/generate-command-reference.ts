@@ -34,7 +34,7 @@ export function renderCommandReference(): string {
 
 The ${count} commands that a Redis client can call. Replies and errors are those of Redis ${REDIS_VERSION}, compared
 byte for byte with a real redis-server in \`test/differential/\`. Commands that are not listed answer
-\`ERR unknown command\`.
+\`ERR unknown command\`. Where a reply differs on purpose, \`test/differential/known-differences.test.ts\` says how and why.
 
 *Arguments* counts the command's name; "≥" means that more may follow. *Keys* are the positions of the keys
 (first, last, step); -1 is the last argument.

@@ -2,7 +2,7 @@
  * Passwords. There is one user, `default`, whose password is the configuration's `requirepass`;
  * with none set, everybody is `default`.
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { ByteString } from '../base/bytes.ts'
 import { DEFAULT_USER, type RedisSession } from './redis-session.ts'

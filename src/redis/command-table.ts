@@ -9,6 +9,7 @@ import { arityFits } from '../kv/command-keys.ts'
 import { wrongArity } from '../kv/errors.ts'
 import type { ErrorReply } from '../kv/reply.ts'
 import type { CatalogEntry, CommandCatalog } from './command-catalog.ts'
+import { type KnownNames, makeKnownNames } from './known-names.ts'
 import { lowerCase } from './lower-case.ts'
 import type { RedisCommandHandler, RedisCommandSpec } from './redis-command-spec.ts'
 import { unknownCommand, unknownSubcommand } from './redis-errors.ts'
@@ -23,6 +24,8 @@ export type TableEntry = CatalogEntry & {
 }
 
 export interface CommandTable extends CommandCatalog {
+  /** For the parser. */
+  readonly knownNames: KnownNames
   /** The command that `args` (at least one) call, or the error that says why there is none. */
   resolve(args: readonly ByteString[]): TableEntry | ErrorReply
 }
@@ -48,6 +51,7 @@ export function createCommandTable(
 
   return {
     entries,
+    knownNames: makeKnownNames(byName.keys()),
     resolve: (args) => {
       const entry = find(args[0] as ByteString)
       if (entry === undefined) return unknownCommand(args)

@@ -107,7 +107,7 @@ class Connection implements RedisConnection {
     this.#maxOutputBytes = options.maxOutputBytes ?? MAX_OUTPUT_BYTES
     assert(this.#maxPipelined > 0)
     assert(this.#maxOutputBytes > 0)
-    this.#parser = createRespParser(options.server.configuration)
+    this.#parser = createRespParser(options.server.configuration, options.table.knownNames)
   }
 
   get wantsPause(): boolean {

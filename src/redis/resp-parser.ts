@@ -21,12 +21,16 @@ import { Buffer } from 'node:buffer'
 import { type ByteString, EMPTY_BYTES } from '../base/bytes.ts'
 import { parseInteger } from '../kv/integers.ts'
 import { splitInlineRequest } from './inline-request.ts'
+import { appendNameByte, KNOWN_NAME_BYTES_MAX, type KnownNames } from './known-names.ts'
 
 export const MAX_LINE_BYTES = 64 * 1024
 export const MAX_ARGUMENTS = 1024 * 1024
 export const MAX_BULK_BYTES = 64 * 1024 * 1024
 /** All arguments of one request together. Redis has 1 GB (client-query-buffer-limit); a string here can't be so long. */
 export const MAX_REQUEST_BYTES = 256 * 1024 * 1024
+
+/** Chunks that arrived while no request was taken: what was under way when the socket was paused. */
+export const MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 /** Until AUTH, so that strangers can't make the server hold much for them. */
 export const MAX_ARGUMENTS_RESTRICTED = 10
@@ -64,6 +68,7 @@ const NO_CHUNK = Buffer.alloc(0)
 class Parser implements RespParser {
   isRestricted = false
   readonly #limits: ParserLimits
+  readonly #knownNames: KnownNames
   #failure: ByteString | null = null
 
   /** Chunks behind `#chunk`, oldest first. */
@@ -83,8 +88,9 @@ class Parser implements RespParser {
   #bulkParts: ByteString[] = []
   #bulkPartBytes = 0
 
-  constructor(limits: ParserLimits) {
+  constructor(limits: ParserLimits, knownNames: KnownNames) {
     this.#limits = limits
+    this.#knownNames = knownNames
   }
 
   get failure(): ByteString | null {
@@ -104,6 +110,7 @@ class Parser implements RespParser {
     } else {
       this.#waiting.push(chunk)
       this.#waitingBytes += chunk.length
+      assert(this.#waitingBytes <= MAX_WAITING_BYTES, 'more bytes came although reading was to pause')
     }
   }
 
@@ -168,13 +175,23 @@ class Parser implements RespParser {
       const start = this.#at
       const end = start + this.#bulkRemaining
       if (this.#bulkPartBytes === 0 && end <= chunk.length && this.#bulkRemaining > 2) {
-        args.push(chunk.latin1Slice(start, end - 2))
+        args.push(args.length === 0 ? this.#readName(start, end - 2) : chunk.latin1Slice(start, end - 2))
         this.#requestBytes += end - 2 - start
         this.#at = end
         this.#bulkRemaining = 0
       } else if (!this.#takeBulkPart(args)) return false
     }
     return true
+  }
+
+  #readName(start: number, end: number): ByteString {
+    if (end - start <= KNOWN_NAME_BYTES_MAX) {
+      let packed = 0
+      for (let at = start; at < end; at++) packed = appendNameByte(packed, this.#chunk[at] as number)
+      const known = this.#knownNames.get(packed)
+      if (known !== undefined) return known
+    }
+    return this.#chunk.latin1Slice(start, end)
   }
 
   /** Takes what this chunk has of a bulk that is cut (or empty). True when the bulk is complete. */
@@ -311,6 +328,9 @@ class Parser implements RespParser {
   }
 }
 
-export function createRespParser(limits: ParserLimits = { maxBulkBytes: MAX_BULK_BYTES }): RespParser {
-  return new Parser(limits)
+export function createRespParser(
+  limits: ParserLimits = { maxBulkBytes: MAX_BULK_BYTES },
+  knownNames: KnownNames = new Map(),
+): RespParser {
+  return new Parser(limits, knownNames)
 }

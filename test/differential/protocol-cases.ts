@@ -244,28 +244,8 @@ export const CROSS_PROTOCOL: readonly ByteString[] = [
 
 /** Pieces from which random streams are put together. No NUL: redis-server waits for ever behind one. */
 export const FRAGMENTS: readonly ByteString[] = [
-  ...[
-    '*1\r\n',
-    '*2\r\n',
-    '*3\r\n',
-    '*0\r\n',
-    '*-1\r\n',
-    '*',
-    '$',
-    '$2\r\n',
-    '$-1\r\n',
-    '$0\r\n\r\n',
-    '$1\r\na\r\n',
-  ],
-  ...[
-    '$4\r\nPING\r\n',
-    '$4\r\nECHO\r\n',
-    '$3\r\nGET\r\n',
-    'PING',
-    'PING\r\n',
-    'ECHO a\r\n',
-    '+OK\r\n',
-    ':1\r\n',
-  ],
-  ...[' ', '\r\n', '\r', '\n', '\t', '"', "'", '\\', '\\x', 'a', '1', '-', '"a b"', "'a'", '\xff'],
+  '*1\r\n|*2\r\n|*3\r\n|*0\r\n|*-1\r\n|*|$|$2\r\n|$-1\r\n|$0\r\n\r\n|$1\r\na\r\n|$4\r\nPING\r\n|$4\r\nECHO\r\n',
+  '$3\r\nGET\r\n|PING|PING\r\n|ECHO a\r\n|+OK\r\n|:1\r\n| |\r\n|\r|\n|\t|"|\'|\\|\\x|a|1|-|"a b"|\'a\'|\xff',
 ]
+  .join('|')
+  .split('|')

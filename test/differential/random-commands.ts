@@ -277,8 +277,9 @@ export function randomCall(random: SimRandom): Call {
   const make = GENERATORS[name]
   assert(make !== undefined)
   const args = make(random)
-  if (random.chance(0.04)) args.pop()
-  else if (random.chance(0.04)) args.push(value(random))
+  const mistake = random.below(25)
+  if (mistake === 0) args.pop()
+  else if (mistake === 1) args.push(value(random))
   return [random.chance(0.1) ? name.toUpperCase() : name, ...args]
 }
 

@@ -13,7 +13,7 @@ export type RunningServer = { readonly endpoint: Endpoint; stop(): Promise<void>
 
 const HOST = '127.0.0.1'
 const START_ATTEMPTS = 3
-const CONNECT_ATTEMPTS = 200
+const CONNECT_ATTEMPTS = 600
 const CONNECT_PAUSE_MS = 25
 
 /** Why there is no reference to compare with; undefined when there is one. */
@@ -61,8 +61,14 @@ async function startOnce(extraArguments: readonly string[]): Promise<RunningServ
     { stdio: 'ignore' },
   )
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const stop = async (): Promise<void> => {
+  // A test that dies of an exception must not leave its server behind.
+  const kill = (): void => {
     child.kill('SIGKILL')
+  }
+  process.once('exit', kill)
+  const stop = async (): Promise<void> => {
+    process.off('exit', kill)
+    kill()
     await exited
     await rm(directory, { recursive: true, force: true })
   }
