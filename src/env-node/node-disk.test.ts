@@ -179,6 +179,26 @@ describe('the log lane', () => {
       await assert.rejects(file.datasync(), faultOf('EBADF'))
     }))
 
+  test('tells when a trip begins and when it is over, well or not', () =>
+    withDisk(async (_, directory) => {
+      const counts = { begun: 0, finished: 0 }
+      const disk = createNodeDisk({
+        directory,
+        dedicatedProgress: { logBegun: () => counts.begun++, logFinished: () => counts.finished++ },
+      })
+      await symlink('/dev/full', join(directory, 'full'))
+      const log = await disk.open('log', 'create', { dedicated: true })
+      const full = await disk.open('full', 'write', { dedicated: true })
+      const write = log.writeAndSync([Buffer.from('x')], 0)
+      assert.deepEqual(counts, { begun: 1, finished: 0 })
+      await write
+      await assert.rejects(full.write([Buffer.from('x')], 0), faultOf('ENOSPC'))
+      await log.close()
+      await full.close()
+      assert.deepEqual(counts, { begun: 2, finished: 2 })
+      await disk.close()
+    }))
+
   test('after the disk is closed every trip fails', () =>
     withDisk(async (disk) => {
       const file = await disk.open('log', 'create', { dedicated: true })

@@ -24,6 +24,13 @@ import { createLogLane, type LogLane } from './log-lane.ts'
 export type NodeDiskOptions = {
   /** Must exist. */
   readonly directory: string
+  /** Hears of every trip of the dedicated files: the watchdog, which tells a stuck disk from an idle one. */
+  readonly dedicatedProgress?: DedicatedProgress
+}
+
+export interface DedicatedProgress {
+  logBegun(): void
+  logFinished(): void
 }
 
 export interface NodeDisk extends Disk {
@@ -33,7 +40,7 @@ export interface NodeDisk extends Disk {
 
 export function createNodeDisk(options: NodeDiskOptions): NodeDisk {
   assert(options.directory !== '')
-  return new DirectoryDisk(resolve(options.directory))
+  return new DirectoryDisk(resolve(options.directory), options.dedicatedProgress ?? null)
 }
 
 const OPEN_FLAGS = {
@@ -46,18 +53,20 @@ const MISSING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
 
 class DirectoryDisk implements NodeDisk {
   readonly #directory: string
+  readonly #progress: DedicatedProgress | null
   #lane: LogLane | null = null
 
-  constructor(directory: string) {
+  constructor(directory: string, progress: DedicatedProgress | null) {
     this.#directory = directory
+    this.#progress = progress
   }
 
   async open(path: string, mode: 'create' | 'write' | 'read', options: OpenOptions = {}): Promise<DiskFile> {
     const target = this.#resolve('open', path)
     const handle = await attempt('open', path, () => fs.open(target, OPEN_FLAGS[mode], 0o600))
-    if (options.dedicated !== true || mode === 'read') return new NodeFile(path, handle, null)
+    if (options.dedicated !== true || mode === 'read') return new NodeFile(path, handle, null, null)
     this.#lane ??= createLogLane()
-    return new NodeFile(path, handle, this.#lane)
+    return new NodeFile(path, handle, this.#lane, this.#progress)
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -145,14 +154,16 @@ class NodeFile implements DiskFile {
   readonly path: string
   readonly #handle: fs.FileHandle
   readonly #lane: LogLane | null
+  readonly #progress: DedicatedProgress | null
   /** Settles after every trip sent so far, because the lane is first in, first out. */
   #lastTrip: Promise<void> = Promise.resolve()
   #isClosed = false
 
-  constructor(path: string, handle: fs.FileHandle, lane: LogLane | null) {
+  constructor(path: string, handle: fs.FileHandle, lane: LogLane | null, progress: DedicatedProgress | null) {
     this.path = path
     this.#handle = handle
     this.#lane = lane
+    this.#progress = progress
   }
 
   async write(chunks: readonly Uint8Array[], offset: number): Promise<void> {
@@ -210,9 +221,11 @@ class NodeFile implements DiskFile {
     if (this.#isClosed) {
       return Promise.reject(new DiskFault(chunks.length > 0 ? 'write' : 'datasync', this.path, 'EBADF'))
     }
+    const finished = (): void => this.#progress?.logFinished()
+    this.#progress?.logBegun()
     const trip = lane.run({ descriptor: this.#handle.fd, path: this.path, chunks, offset, syncs })
     // The caller gets the failure; closing only needs to know that the trip is over.
-    this.#lastTrip = trip.catch(() => undefined)
+    this.#lastTrip = trip.then(finished, finished)
     return trip
   }
 }

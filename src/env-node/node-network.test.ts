@@ -1,5 +1,7 @@
 /** The machine's TCP against the suite for every network, and what only a real one shows. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { connect as openSocket } from 'node:net'
 import { describe, test } from 'node:test'
 import { describeNetwork } from '../../test/conformance/network-suite.ts'
@@ -12,6 +14,58 @@ const clock = createNodeClock()
 describeNetwork('node network', () => {
   const network = createNodeNetwork()
   return { server: network, client: network, host: '127.0.0.1', clock, run: (body) => body() }
+})
+
+describe('other programs', () => {
+  test('one that ends its half after its request gets what was written at once, and both sides close', async () => {
+    const faults: unknown[] = []
+    const listener = await createNodeNetwork().listen({ host: '127.0.0.1', port: 0 }, (connection) => {
+      connection.handle({
+        onData: () => connection.write('reply'),
+        onClose: (fault) => faults.push(fault),
+      })
+    })
+    const socket = openSocket({ port: listener.address.port, host: '127.0.0.1', allowHalfOpen: true })
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk.toString()
+    })
+    socket.end('request')
+    await once(socket, 'end')
+    assert.equal(text, 'reply')
+    while (faults.length === 0) await sleep(clock, 1)
+    assert.deepEqual(faults, [undefined])
+    await listener.close()
+  })
+
+  test('one that is frozen with a full queue: connecting times out, once', async () => {
+    const program = `require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 },
+      function () { console.log(this.address().port) })`
+    const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      const [line] = (await once(child.stdout, 'data')) as [Buffer]
+      child.kill('SIGSTOP')
+      await sleep(clock, 50)
+      const closes: string[] = []
+      const connections = Array.from({ length: 8 }, () => {
+        const address = { host: '127.0.0.1', port: Number(line.toString()) }
+        const connection = createNodeNetwork().connect(address, { timeoutMs: 300 })
+        connection.handle({
+          onData: () => undefined,
+          onClose: (fault) => closes.push(fault?.errno ?? 'orderly'),
+        })
+        return connection
+      })
+      await sleep(clock, 500)
+      assert(closes.length >= 1, 'nothing timed out')
+      assert.deepEqual([...new Set(closes)], ['ETIMEDOUT'])
+      for (const connection of connections) connection.destroy()
+      await sleep(clock, 20)
+      assert.equal(closes.length, 8)
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
 })
 
 describe('system calls', () => {
