@@ -3,9 +3,11 @@ import { Buffer } from 'node:buffer'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
+import { createSimDisk, type SimDisk } from '../../sim/disk.ts'
+import { createSimRandom } from '../../sim/random.ts'
 import { isCorruption, StorageError } from '../base/errors.ts'
 import { makeNodeId, makeReplicaId } from '../base/ids.ts'
-import { type Disk, DiskFault, type DiskFile } from '../env/disk.ts'
+import { type Disk, DiskFault } from '../env/disk.ts'
 import type { Random } from '../env/random.ts'
 import {
   assignReplica,
@@ -35,85 +37,31 @@ function countingRandom(): Random {
   return { next: () => 0.5, u32: () => next++ }
 }
 
-/**
- * Files and names, each with what a crash would leave: unsynced bytes are lost, unsynced renames
- * and new names too. `stopAfter` operations, every further one fails as if the process had died.
- */
-class CrashDisk implements Pick<Disk, 'open' | 'rename' | 'remove' | 'list' | 'exists' | 'syncDirectory'> {
-  names = new Map<string, { bytes: Buffer; synced: Buffer }>()
-  #durable = new Map<string, { bytes: Buffer; synced: Buffer }>()
-  stopAfter = Number.POSITIVE_INFINITY
-  operations = 0
+function makeSim(seed = 1): SimDisk {
+  return createSimDisk({ random: createSimRandom(seed) })
+}
 
-  disk(): Disk {
-    return this as unknown as Disk
-  }
+async function put(disk: Disk, name: string, bytes: Buffer = Buffer.from('x')): Promise<void> {
+  const file = await disk.open(name, 'create')
+  await file.writeAndSync([bytes], 0)
+  await file.close()
+  await disk.syncDirectory('')
+}
 
-  #step(operation: 'open' | 'write' | 'rename' | 'remove' | 'syncDirectory', path: string): void {
-    if (this.operations++ >= this.stopAfter) throw new DiskFault(operation, path, 'EIO')
-  }
-
-  async open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile> {
-    this.#step('open', path)
-    if (mode === 'create') {
-      if (this.names.has(path)) throw new DiskFault('open', path, 'EEXIST')
-      this.names.set(path, { bytes: Buffer.alloc(0), synced: Buffer.alloc(0) })
-    }
-    const file = this.names.get(path)
-    if (file === undefined) throw new DiskFault('open', path, 'ENOENT')
-    return {
-      size: async () => file.bytes.length,
-      read: async (offset: number, length: number) => file.bytes.subarray(offset, offset + length),
-      writeAndSync: async (chunks: readonly Uint8Array[]) => {
-        this.#step('write', path)
-        file.bytes = Buffer.concat(chunks)
-        file.synced = file.bytes
-      },
-      close: async () => undefined,
-    } as unknown as DiskFile
-  }
-
-  async rename(from: string, to: string): Promise<void> {
-    this.#step('rename', from)
-    const file = this.names.get(from)
-    if (file === undefined) throw new DiskFault('rename', from, 'ENOENT')
-    this.names.delete(from)
-    this.names.set(to, file)
-  }
-
-  async remove(path: string): Promise<void> {
-    this.#step('remove', path)
-    this.names.delete(path)
-  }
-
-  async list(): Promise<readonly string[]> {
-    return [...this.names.keys()].sort()
-  }
-
-  async exists(path: string): Promise<boolean> {
-    return this.names.has(path)
-  }
-
-  async syncDirectory(): Promise<void> {
-    this.#step('syncDirectory', '')
-    this.#durable = new Map(this.names)
-  }
-
-  /** What the next start finds. `keepsNames`: the directory reached the disk although nobody synced it. */
-  crash(keepsNames: boolean): void {
-    const source = keepsNames ? this.names : this.#durable
-    this.names = new Map(
-      [...source].map(([name, file]) => [name, { bytes: file.synced, synced: file.synced }]),
-    )
-    this.#durable = new Map(this.names)
-    this.stopAfter = Number.POSITIVE_INFINITY
-    this.operations = 0
-  }
-
-  put(name: string, bytes: Buffer = Buffer.from('x')): void {
-    this.names.set(name, { bytes, synced: bytes })
-    this.#durable = new Map(this.names)
-  }
+/** Runs `act` and cuts the power when it makes its call number `calls` + 1; null when it got so far. */
+async function crashAfter<T>(sim: SimDisk, calls: number, act: () => Promise<T>): Promise<T | null> {
+  let first: number | null = null
+  sim.setFaults(({ number }) => {
+    first ??= number
+    return number - first >= calls ? { kind: 'stall' } : null
+  })
+  const result = await Promise.race([
+    act(),
+    new Promise<null>((resolve) => setImmediate(() => resolve(null))),
+  ])
+  sim.setFaults(null)
+  sim.crash()
+  return result
 }
 
 async function rejection(promise: Promise<unknown>): Promise<StorageError> {
@@ -130,19 +78,19 @@ async function rejection(promise: Promise<unknown>): Promise<StorageError> {
 const anyRequest = { nodeId: null, joins: false } as const
 
 test('the first start draws an identity, and every further start raises the incarnation', async () => {
-  const world = new CrashDisk()
-  const first = await openIdentity(world.disk(), countingRandom(), anyRequest)
+  const disk = makeSim().disk()
+  const first = await openIdentity(disk, countingRandom(), anyRequest)
   assert.match(first.clusterId ?? '', /^[0-9a-f]{32}$/)
   assert.match(first.nodeId, /^node-[0-9a-f]{12}$/)
   assert.deepEqual([first.origin, first.replicaId, first.incarnation], ['created', null, 1])
-  const second = await openIdentity(world.disk(), countingRandom(), anyRequest)
+  const second = await openIdentity(disk, countingRandom(), anyRequest)
   assert.deepEqual(second, { ...first, incarnation: 2 })
-  assert.deepEqual(await readIdentity(world.disk()), second)
+  assert.deepEqual(await readIdentity(disk), second)
 })
 
 test('a node that joins has no cluster until it is told', async () => {
-  const world = new CrashDisk()
-  const first = await openIdentity(world.disk(), countingRandom(), { nodeId: N1, joins: true })
+  const disk = makeSim().disk()
+  const first = await openIdentity(disk, countingRandom(), { nodeId: N1, joins: true })
   const { directoryId } = first
   assert.match(directoryId, /^[0-9a-f]{32}$/)
   assert.deepEqual(first, {
@@ -153,48 +101,48 @@ test('a node that joins has no cluster until it is told', async () => {
     directoryId,
     incarnation: 1,
   })
-  const assigned = await assignReplica(world.disk(), first, {
+  const assigned = await assignReplica(disk, first, {
     clusterId: CLUSTER_ID,
     replicaId: makeReplicaId(3),
   })
-  assert.deepEqual(await readIdentity(world.disk()), assigned)
-  const again = await openIdentity(world.disk(), countingRandom(), { nodeId: N1, joins: true })
+  assert.deepEqual(await readIdentity(disk), assigned)
+  const again = await openIdentity(disk, countingRandom(), { nodeId: N1, joins: true })
   assert.deepEqual(again, { ...assigned, incarnation: 2 })
   await assert.rejects(
-    assignReplica(world.disk(), again, { clusterId: CLUSTER_ID, replicaId: makeReplicaId(4) }),
+    assignReplica(disk, again, { clusterId: CLUSTER_ID, replicaId: makeReplicaId(4) }),
     /changes its replica id/,
   )
 })
 
 test('another node id, or joining with a cluster of its own, is refused and changes nothing', async () => {
-  const world = new CrashDisk()
-  const before = await openIdentity(world.disk(), countingRandom(), { nodeId: N1, joins: false })
+  const disk = makeSim().disk()
+  const before = await openIdentity(disk, countingRandom(), { nodeId: N1, joins: false })
   const other = await rejection(
-    openIdentity(world.disk(), countingRandom(), { nodeId: makeNodeId('n2'), joins: false }),
+    openIdentity(disk, countingRandom(), { nodeId: makeNodeId('n2'), joins: false }),
   )
   assert.equal(other.name, 'dataDirectoryOfAnotherNode')
   assert.match(other.message, /belongs to node n1, and --node-id says n2/)
-  const joining = await rejection(openIdentity(world.disk(), countingRandom(), { nodeId: N1, joins: true }))
+  const joining = await rejection(openIdentity(disk, countingRandom(), { nodeId: N1, joins: true }))
   assert.equal(joining.name, 'dataDirectoryOfAnotherNode')
   assert.match(joining.message, new RegExp(String(before.clusterId)))
-  assert.deepEqual(await readIdentity(world.disk()), before)
+  assert.deepEqual(await readIdentity(disk), before)
 })
 
 test('a directory with data and without identity never gets a new one', async () => {
-  const world = new CrashDisk()
-  for (const name of ['LOCK', '.keep', 'lost+found', 'endpoints.json', 'identity.tmp']) world.put(name)
-  world.put('log')
-  const error = await rejection(openIdentity(world.disk(), countingRandom(), anyRequest))
+  const disk = makeSim().disk()
+  for (const name of ['LOCK', '.keep', 'lost+found', 'endpoints.json', 'identity.tmp']) await put(disk, name)
+  await put(disk, 'log')
+  const error = await rejection(openIdentity(disk, countingRandom(), anyRequest))
   assert.equal(error.name, 'fileMissing')
   assert.match(error.message, /it holds log$/)
-  await world.remove('log')
-  assert.equal((await openIdentity(world.disk(), countingRandom(), anyRequest)).incarnation, 1)
+  await disk.remove('log')
+  assert.equal((await openIdentity(disk, countingRandom(), anyRequest)).incarnation, 1)
 })
 
 test('a newer format is told from damage', async () => {
-  const world = new CrashDisk()
-  world.put(IDENTITY_FILE, frame('{"format":2,"everything":"else"}\n'))
-  const error = await rejection(openIdentity(world.disk(), countingRandom(), anyRequest))
+  const disk = makeSim().disk()
+  await put(disk, IDENTITY_FILE, frame('{"format":2,"everything":"else"}\n'))
+  const error = await rejection(openIdentity(disk, countingRandom(), anyRequest))
   assert.equal(error.name, 'newerFormat')
   assert.match(error.message, /its format is 2, this version knows 1/)
 })
@@ -244,59 +192,64 @@ test('the bytes of the format page are what is written', () => {
 })
 
 test('an oversized file is refused before it is read', async () => {
-  const world = new CrashDisk()
-  world.put(IDENTITY_FILE, Buffer.alloc(5_000, 0x20))
-  const error = await rejection(readIdentity(world.disk()))
+  const disk = makeSim().disk()
+  await put(disk, IDENTITY_FILE, Buffer.alloc(5_000, 0x20))
+  const error = await rejection(readIdentity(disk))
   assert.ok(isCorruption(error))
 })
 
 test('a disk that fails is neither a missing nor a damaged identity', async () => {
-  const world = new CrashDisk()
-  await writeIdentity(world.disk(), SAMPLE)
-  world.stopAfter = 0
-  await assert.rejects(
-    readIdentity(world.disk()),
-    (error) => error instanceof DiskFault && error.errno === 'EIO',
-  )
-})
-
-test('a crash at any point leaves the old identity or the new one, and no start reuses an incarnation', async () => {
-  for (const keepsNames of [false, true]) {
-    let completed = false
-    for (let stopAfter = 0; !completed; stopAfter++) {
-      assert.ok(stopAfter < 100)
-      const world = new CrashDisk()
-      await writeIdentity(world.disk(), SAMPLE)
-      world.operations = 0
-      world.stopAfter = stopAfter
-      const opened = await openIdentity(world.disk(), countingRandom(), anyRequest).catch(() => null)
-      completed = opened !== null
-      world.crash(keepsNames)
-      const found = await readIdentity(world.disk())
-      assert.ok(found !== null, `nothing left after ${stopAfter} operations`)
-      assert.ok(found.incarnation === 7 || found.incarnation === 8)
-      if (opened !== null) assert.deepEqual(found, opened)
-      const next = await openIdentity(world.disk(), countingRandom(), anyRequest)
-      assert.ok(opened === null || next.incarnation > opened.incarnation)
-    }
+  const sim = makeSim()
+  const disk = sim.disk()
+  await writeIdentity(disk, SAMPLE)
+  for (const operation of ['open', 'read'] as const) {
+    sim.setFaults((call) => (call.operation === operation ? { kind: 'error', errno: 'EIO' } : null))
+    await assert.rejects(readIdentity(disk), (error) => error instanceof DiskFault && error.errno === 'EIO')
   }
 })
 
-test('a first start that crashed anywhere can be repeated', async () => {
-  for (const keepsNames of [false, true]) {
-    let completed = false
-    for (let stopAfter = 0; !completed; stopAfter++) {
-      assert.ok(stopAfter < 100)
-      const world = new CrashDisk()
-      world.stopAfter = stopAfter
-      const opened = await openIdentity(world.disk(), countingRandom(), anyRequest).catch(() => null)
-      completed = opened !== null
-      world.crash(keepsNames)
-      const next = await openIdentity(world.disk(), countingRandom(), anyRequest)
-      if (opened !== null) assert.deepEqual(next, { ...opened, incarnation: 2 })
-    }
-  }
+test('a bit that rots on disk is found', async () => {
+  const sim = makeSim()
+  await writeIdentity(sim.disk(), SAMPLE)
+  sim.flipBit(IDENTITY_FILE, 20, 3)
+  assert.ok(isCorruption(await rejection(openIdentity(sim.disk(), countingRandom(), anyRequest))))
 })
+
+test('a crash at any call leaves the old identity or the new one, and no start reuses an incarnation', async () => {
+  await atEveryCrash(async (sim, calls) => {
+    await writeIdentity(sim.disk(), SAMPLE)
+    const opened = await crashAfter(sim, calls, () => openIdentity(sim.disk(), countingRandom(), anyRequest))
+    const found = await readIdentity(sim.disk())
+    assert.ok(found !== null, `nothing left after ${calls} calls`)
+    assert.ok(found.incarnation === 7 || found.incarnation === 8)
+    if (opened !== null) assert.deepEqual(found, opened)
+    const next = await openIdentity(sim.disk(), countingRandom(), anyRequest)
+    assert.ok(opened === null || next.incarnation > opened.incarnation)
+    return opened !== null
+  })
+})
+
+test('a first start that crashed at any call can be repeated', async () => {
+  await atEveryCrash(async (sim, calls) => {
+    const opened = await crashAfter(sim, calls, () => openIdentity(sim.disk(), countingRandom(), anyRequest))
+    const next = await openIdentity(sim.disk(), countingRandom(), anyRequest)
+    if (opened !== null) assert.deepEqual(next, { ...opened, incarnation: 2 })
+    return opened !== null
+  })
+})
+
+/** Moves the crash forward until `run` says that it came too late; with several fates of what was not synced. */
+async function atEveryCrash(run: (sim: SimDisk, calls: number) => Promise<boolean>): Promise<void> {
+  for (let seed = 1; seed <= 20; seed++) {
+    let isComplete = false
+    let calls = 0
+    for (; !isComplete; calls++) {
+      assert.ok(calls < 100)
+      isComplete = await run(makeSim(seed), calls)
+    }
+    assert.ok(calls > 5, 'crashes were really tried')
+  }
+}
 
 test('any identity reads back as it was written', () => {
   const nodeId = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/).map(makeNodeId)
