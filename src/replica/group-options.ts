@@ -33,7 +33,7 @@ export const DEFAULT_GROUP_OPTIONS: GroupOptions = {
   maxUncommittedBytes: 256 * MIB,
   maxApplyBytes: 8 * MIB,
   proposer: { entryCommandsMax: 4_096, entryBytesMax: 1 * MIB, pendingCommandsMax: 200_000 },
-  store: { flushRecords: 4_096, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },
+  store: { flushRecords: 1_000, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },
   readsMax: 200_000,
   logBytesMax: 32 * MIB,
   logKeepBytes: 4 * MIB,
