@@ -1,3 +1,4 @@
+/** AUTH password | user password: answers OK, or why the connection stays where it was. */
 import { SYNTAX_ERROR } from '../../kv/errors.ts'
 import { error, OK } from '../../kv/reply.ts'
 import { authenticate } from '../authentication.ts'
@@ -10,7 +11,6 @@ const NO_PASSWORD_SET = error(
     'Are you sure your configuration is correct?',
 )
 
-/** AUTH password, AUTH user password. */
 export const AUTH: RedisCommandSpec = {
   info: describeCommand({
     name: 'auth',

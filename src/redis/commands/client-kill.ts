@@ -1,3 +1,4 @@
+/** CLIENT KILL address | option value …: closes connections. An option that is wrong closes none. */
 import type { ByteString } from '../../base/bytes.ts'
 import { SYNTAX_ERROR } from '../../kv/errors.ts'
 import { parseInteger } from '../../kv/integers.ts'
@@ -11,7 +12,6 @@ import { clientType } from './client-list.ts'
 const NO_SUCH_CLIENT = error('ERR No such client')
 const BAD_ID = error('ERR client-id should be greater than 0')
 
-/** CLIENT KILL address | option value … */
 export const CLIENT_KILL: RedisCommandSpec = {
   info: describeCommand({
     name: 'client|kill',

@@ -1,3 +1,4 @@
+/** CLIENT LIST [TYPE type] | [ID id …]: the open connections, one per line. */
 import type { ByteString } from '../../base/bytes.ts'
 import { SYNTAX_ERROR } from '../../kv/errors.ts'
 import { parseInteger } from '../../kv/integers.ts'
@@ -9,7 +10,6 @@ import { clientLine } from './client-line.ts'
 
 const INVALID_ID = error('ERR Invalid client ID')
 
-/** CLIENT LIST [TYPE type] | [ID id …]. */
 export const CLIENT_LIST: RedisCommandSpec = {
   info: describeCommand({
     name: 'client|list',

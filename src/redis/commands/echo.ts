@@ -1,6 +1,6 @@
+/** ECHO message. */
 import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts'
 
-/** ECHO message. */
 export const ECHO: RedisCommandSpec = {
   info: describeCommand({
     name: 'echo',

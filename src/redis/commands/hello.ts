@@ -1,3 +1,4 @@
+/** HELLO [2|3 [AUTH user password] [SETNAME name]]: the handshake. A wrong option or password changes nothing. */
 import type { ByteString } from '../../base/bytes.ts'
 import { parseInteger } from '../../kv/integers.ts'
 import { type ErrorReply, error, type Reply } from '../../kv/reply.ts'
@@ -17,7 +18,6 @@ const NOT_AUTHENTICATED = error(
     'version at the same time',
 )
 
-/** HELLO [2|3 [AUTH user password] [SETNAME name]]. */
 export const HELLO: RedisCommandSpec = {
   info: describeCommand({
     name: 'hello',

@@ -1,4 +1,4 @@
-/** INFO: the server in Redis' fields, as far as they are true here, and our own section. */
+/** INFO [section …]: the server in Redis' fields, as far as they are true here, and our own section. */
 import type { ByteString } from '../../base/bytes.ts'
 import type { Reply } from '../../kv/reply.ts'
 import { lowerCase } from '../lower-case.ts'
@@ -24,7 +24,6 @@ const SECTIONS: readonly Section[] = [
 
 const ALL_NAMES: ReadonlySet<string> = new Set(['default', 'all', 'everything'])
 
-/** INFO [section …]. */
 export const INFO: RedisCommandSpec = {
   info: describeCommand({
     name: 'info',

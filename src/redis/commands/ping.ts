@@ -1,10 +1,10 @@
+/** PING [message]. */
 import { wrongArity } from '../../kv/errors.ts'
 import { status } from '../../kv/reply.ts'
 import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts'
 
 const PONG = status('PONG')
 
-/** PING [message]. */
 export const PING: RedisCommandSpec = {
   info: describeCommand({
     name: 'ping',

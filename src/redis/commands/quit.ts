@@ -1,7 +1,7 @@
+/** QUIT: answers OK behind all earlier replies, then closes. */
 import { OK } from '../../kv/reply.ts'
 import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts'
 
-/** QUIT: answers OK behind all earlier replies, then closes. */
 export const QUIT: RedisCommandSpec = {
   info: describeCommand({
     name: 'quit',

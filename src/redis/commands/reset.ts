@@ -1,10 +1,10 @@
+/** RESET: the connection as it was when it was opened. */
 import { status } from '../../kv/reply.ts'
 import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts'
 import { DEFAULT_USER } from '../redis-session.ts'
 
 const RESET_DONE = status('RESET')
 
-/** RESET: the connection as it was when it was opened. */
 export const RESET: RedisCommandSpec = {
   info: describeCommand({
     name: 'reset',

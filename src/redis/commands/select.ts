@@ -1,3 +1,4 @@
+/** SELECT 0: there is one database. */
 import { NOT_AN_INTEGER } from '../../kv/errors.ts'
 import { parseInteger } from '../../kv/integers.ts'
 import { error, OK } from '../../kv/reply.ts'
@@ -8,7 +9,6 @@ const INT32_MIN = -2_147_483_648
 const INT32_MAX = 2_147_483_647
 const NOT_AN_INT32 = error(`ERR value is out of range, value must between ${INT32_MIN} and ${INT32_MAX}`)
 
-/** SELECT 0: there is one database. */
 export const SELECT: RedisCommandSpec = {
   info: describeCommand({
     name: 'select',

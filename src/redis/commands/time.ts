@@ -1,6 +1,6 @@
+/** TIME: this server's clock, as seconds and microseconds. */
 import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts'
 
-/** TIME: this server's clock, as seconds and microseconds. */
 export const TIME: RedisCommandSpec = {
   info: describeCommand({
     name: 'time',
