@@ -36,6 +36,8 @@ export type Core = {
   commit: LogIndex
   /** The host said so; only moves forward. */
   applied: LogIndex
+  /** What the engine had applied before this incarnation: with a damaged log, more than the log can prove. */
+  readonly restored: LogIndex
   /** Handed out in `Ready.committed`, or part of an accepted snapshot. */
   dispatched: LogIndex
   /** Not null while the log is damaged. */
@@ -103,6 +105,7 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     leader: null,
     commit,
     applied: state.applied,
+    restored: state.applied,
     dispatched: state.applied,
     mayVoteFrom: state.mayVoteFrom,
     electionElapsed: 0,

@@ -26,10 +26,13 @@ function checkPositions(core: Core): void {
   assert(durability.handedOutIndex <= log.lastIndex, 'handed out beyond the log')
   assert(core.applied <= core.dispatched, 'applied but never handed out')
   if (isRepairing(core)) return
-  assert(core.dispatched <= core.commit, 'handed out but not committed')
+  assert(core.dispatched <= Math.max(core.commit, core.restored), 'handed out but not committed')
   if (core.installing !== null) return
   assert(log.base.index <= core.applied, 'the log was cut beyond applied')
-  assert(core.dispatched <= durability.persistedIndex, 'handed out but not durable here')
+  assert(
+    core.dispatched <= Math.max(durability.persistedIndex, core.restored),
+    'handed out but not durable here',
+  )
 }
 
 function checkLog(core: Core): void {
