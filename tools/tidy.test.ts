@@ -51,6 +51,7 @@ const PLANTED: readonly (readonly [keyof typeof RULES, string, string])[] = [
   ['words', 'sim/x.ts', "/** X. */\nconst root = '/work/x'\n"],
   ['words', 'package-lock.json', '{ "resolved": "https://mirror/x.tgz" }\n'],
   ['deadFiles', 'src/raft/dead.ts', '/** Nobody wants me. */\nexport const x = 1\n'],
+  ['deadFiles', 'src/base/error-json.ts', '/** Awaited, and used. */\nexport const x = 1\n'],
   ['links', 'docs/x.md', 'See [gone](../GONE.md).\n'],
 ]
 

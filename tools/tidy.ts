@@ -80,6 +80,11 @@ export const RULES: Readonly<Record<string, Rule>> = {
   links: findBrokenLinks,
 }
 
+/** Tested, and waiting for the part of the product that will use it. */
+const AWAITED: Readonly<Record<string, string>> = {
+  'src/base/error-json.ts': 'errors that travel between peers',
+}
+
 const CODE = /[.](ts|mjs|js)$/
 const ANY = /^(?!package-lock[.]json$)/
 const BANNED: readonly (readonly [RegExp, string, RegExp])[] = [
@@ -115,16 +120,25 @@ function findDeadFiles(files: readonly SourceFile[]): readonly Finding[] {
       if (target !== own) imported.add(target)
     }
   }
-  return files
-    .filter(
-      ({ path: each }) =>
-        /^src\/.*[.]ts$/.test(each) && !isTest(each) && !ENTRY.test(each) && !imported.has(each),
-    )
-    .map(({ path: each }) => ({
+  const sources = files
+    .map((file) => file.path)
+    .filter((each) => /^src\/.*[.]ts$/.test(each) && !isTest(each))
+  const dead = sources.filter(
+    (each) => !ENTRY.test(each) && !imported.has(each) && !Object.hasOwn(AWAITED, each),
+  )
+  const arrived = sources.filter((each) => Object.hasOwn(AWAITED, each) && imported.has(each))
+  return [
+    ...dead.map((each) => ({
       path: each,
       line: 1,
       message: 'nothing imports it: remove it, or put it to use',
-    }))
+    })),
+    ...arrived.map((each) => ({
+      path: each,
+      line: 1,
+      message: 'it is used: take it off the list of awaited files',
+    })),
+  ]
 }
 
 /** Relative links of Markdown pages, without their fragments. */

@@ -40,8 +40,6 @@ export type HttpProblem = {
   readonly hint: string
 }
 
-export const HTTP_PROBLEM_CONTENT_TYPE = 'application/problem+json'
-
 export function httpProblem(error: StorageError): HttpProblem {
   return {
     type: `urn:holdfast:error:${error.code}`,
