@@ -92,7 +92,8 @@ export class PeerLink {
       this.#failures = 0
       return
     }
-    this.#world.logger.warning('the node at a peer address is another one', {
+    // A node that is joining does not know its number yet when its peers first hear of it.
+    this.#world.logger[hello.from === null ? 'debug' : 'warning']('the node at a peer address is another one', {
       address: this.#address,
       expected: this.#peer,
       found: hello.from,
