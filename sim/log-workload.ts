@@ -132,7 +132,7 @@ function randomRecord(
       kind: 'base',
       group,
       position,
-      membership: Buffer.from(`m${random.below(100)}`),
+      membership: membershipAt(position),
       discardsTail: false,
     }
   }
@@ -148,7 +148,7 @@ function randomRecord(
   }
   if (dice < 95) {
     const position = random.pick([state.base, ...state.entries])
-    const membership = Buffer.from(`m${random.below(100)}`)
+    const membership = membershipAt(position)
     return {
       kind: 'base',
       group,
@@ -159,9 +159,14 @@ function randomRecord(
   }
   if (dice < 98) {
     const position = { term: (last.term + 1) as Term, index: (last.index + random.below(30)) as LogIndex }
-    return { kind: 'base', group, position, membership: Buffer.from('s'), discardsTail: true }
+    return { kind: 'base', group, position, membership: membershipAt(position), discardsTail: true }
   }
   return { kind: 'dropGroup', group }
+}
+
+/** A position has one membership, as in Raft. */
+function membershipAt(position: LogPosition): Buffer {
+  return Buffer.from(`m${position.index}/${position.term}`)
 }
 
 function randomEntries(

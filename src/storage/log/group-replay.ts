@@ -188,17 +188,17 @@ export class GroupReplay {
     this.#cause = { path, offset, detail }
     this.#highestSeen = Math.max(this.#highestSeen, lastSyncedIndex ?? 0)
     // The host was given the entries up to here; a sector that can be read again changes nothing.
-    const main = this.#mainland() ?? this.#newIsland(this.#base?.position ?? ORIGIN)
-    this.#islands = [main]
-    if (record.lastKept >= main.index.base.index) this.#forgetFrom(record.lastKept + 1)
+    this.#forgetFrom(record.lastKept + 1)
   }
 
+  /** Vouches for what is at hand, if that ends where the group ended then. */
   #applyRepaired(record: Record<'repaired'>): void {
-    const { index, term } = record.position
-    const main = this.#mainland()
-    if (main === null || main.index.last !== index || main.index.lastTerm !== term) return
-    this.#islands = [main]
-    main.isSuspect = false
+    const { position } = record
+    const last = this.#islands.at(-1)
+    // Nothing at hand: all before went with removed segments, and the base is written again later.
+    if (last === undefined) this.#islands.push(this.#newIsland(position))
+    else if (last.index.last !== position.index || last.index.lastTerm !== position.term) return
+    for (const island of this.#islands) island.isSuspect = false
     this.#wasDamaged = false
     this.#hadLoss = false
     this.#lacksHardState = false

@@ -44,20 +44,28 @@ export async function collectSegments(context: GarbageContext): Promise<void> {
       if (!(await copyForward(context, oldest))) return
       if (!context.mayCollect() || pinnedBy(context, oldest).length > 0) return
     }
-    await context.raiseFloor(oldest.number + 1)
-    if (!context.mayCollect()) return
-    assert(pinnedBy(context, oldest).length === 0, `segment ${oldest.number} is needed again`)
-    // A removal whose folder sync failed is found done.
-    if (await context.disk.exists(context.files.path(oldest.number))) {
-      if (oldest.isDamaged) await context.files.keepAsEvidence(oldest.number)
-      else await context.files.remove(oldest.number)
-    } else {
-      await context.disk.syncDirectory(context.files.directory)
+    const free = segments.filter((segment) => segment !== active && pinnedBy(context, segment).length === 0)
+    assert(free[0] === oldest)
+    await context.raiseFloor((free.at(-1) as SegmentInfo).number + 1)
+    for (const segment of free) {
+      if (!context.mayCollect()) return
+      await removeOldest(context, segment)
     }
-    assert(context.segments()[0] === oldest)
-    context.segments().shift()
-    context.logger.debug('log segment removed', { number: oldest.number, isEvidence: oldest.isDamaged })
   }
+}
+
+async function removeOldest(context: GarbageContext, oldest: SegmentInfo): Promise<void> {
+  assert(pinnedBy(context, oldest).length === 0, `segment ${oldest.number} is needed again`)
+  // A removal whose folder sync failed is found done.
+  if (await context.disk.exists(context.files.path(oldest.number))) {
+    if (oldest.isDamaged) await context.files.keepAsEvidence(oldest.number)
+    else await context.files.remove(oldest.number)
+  } else {
+    await context.disk.syncDirectory(context.files.directory)
+  }
+  assert(context.segments()[0] === oldest)
+  context.segments().shift()
+  context.logger.debug('log segment removed', { number: oldest.number, isEvidence: oldest.isDamaged })
 }
 
 function pinnedBy(context: GarbageContext, segment: SegmentInfo): GroupIndex[] {
@@ -122,10 +130,8 @@ async function readLive(
       const opening = await readOpening(bytes, segment.number)
       if (opening === null) throw new Error(`${path}: no readable header`)
       for await (const piece of scanSegment(bytes, opening, segment.end)) {
-        if (piece.kind === 'rotten') {
-          segment.isDamaged = true
-          throw new Error(`${path}: damaged at ${piece.offset}: ${piece.detail}`)
-        }
+        // What is missing shows in the count of what was found.
+        if (piece.kind === 'rotten') segment.isDamaged = true
         if (piece.kind === 'frame') collectEntries(piece.records, wanted, found)
       }
     } finally {

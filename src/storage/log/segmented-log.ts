@@ -484,9 +484,12 @@ export class SegmentedLog implements SharedLog {
     try {
       await this.#switchTo(fresh, start)
     } catch (error) {
-      // Nothing in it was ever acknowledged, and attempts must not fill the disk.
       await this.#closeFile(fresh)
-      await this.#files.removeIfPossible(fresh.identity.number, this.#options.logger)
+      // Nothing in it was ever acknowledged, and attempts must not fill the disk. But one that was
+      // there before may be named by a seal: its absence would look like a loss.
+      if (contents.reusable === null) {
+        await this.#files.removeIfPossible(fresh.identity.number, this.#options.logger)
+      }
       throw error
     }
     for (const number of contents.obsolete) await this.#files.remove(number)

@@ -73,8 +73,9 @@ export interface SharedLog {
    */
   takeRecovered(): readonly RecoveredGroup[]
   /**
-   * Losses whose groups can't be told, found by `open`: every recovered group has damage then, and
-   * a group that the host knows of and `takeRecovered` does not show has lost everything.
+   * Losses whose groups can't be told, found by `open`. A recovered group without damage is whole
+   * all the same: later records prove it. But a group that the host knows of and `takeRecovered`
+   * does not show has lost everything.
    */
   readonly losses: readonly LogDamage[]
   /**
