@@ -2,7 +2,8 @@
  * The face of a node: what it is started with, and what whoever started it may do with it.
  *
  * The command (`cli`) builds these from flags, environment and file; the simulator builds them by
- * hand. Everything is already validated: a node asserts, it does not explain options.
+ * hand. Everything is already validated: a node asserts, it does not explain options. `startNode` of
+ * `server/node.ts` resolves when the node serves, and rejects with a `StorageError` that says why it can not.
  */
 import type { NodeId } from '../base/ids.ts'
 import type { Clock } from '../env/clock.ts'
@@ -80,6 +81,3 @@ export interface RunningNode extends NodeStatusSource {
   /** Resolves with the reason if the node cannot go on; the caller then ends the process. Otherwise never settles. */
   readonly failed: Promise<Error>
 }
-
-/** `startNode` of `server/node.ts`. Resolves when the node serves; rejects with a `HoldfastError` that says why it can't. */
-export type StartNode = (world: World, options: NodeOptions) => Promise<RunningNode>
