@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
   type EndpointsJson,
-  hasEndpoints,
   type HoldfastProcess,
+  hasEndpoints,
   isRunning,
   readEndpointsJson,
   runHoldfast,
