@@ -61,7 +61,7 @@ describe('order', () => {
       scheduler.after(1, TEST, () => {
         order.push(name)
         void (async () => {
-          for (let hop = 0; hop < 1_000; hop++) await null
+          for (let hop = 0; hop < 1_000; hop++) await Promise.resolve()
           order.push(`${name} done`)
         })()
       })
@@ -79,9 +79,9 @@ describe('order', () => {
       scheduler.endOfTurn(() => {
         note('end')()
         scheduler.endOfTurn(note('nested'))
-        Promise.resolve().then(note('microtask of end'))
+        void Promise.resolve().then(note('microtask of end'))
       })
-      Promise.resolve().then(note('microtask'))
+      void Promise.resolve().then(note('microtask'))
     })
     scheduler.after(1, TEST, note('next'))
     await scheduler.run()

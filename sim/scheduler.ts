@@ -151,7 +151,7 @@ class VirtualScheduler implements Scheduler {
   // Continues once all microtasks are done.
   #hop(): void {
     if (this.#eventCount % EVENTS_PER_REAL_TURN === 0) setImmediate(this.#step)
-    else DRAINED.then(this.#tick)
+    else void DRAINED.then(this.#tick)
   }
 
   #advance(): void {

@@ -183,7 +183,7 @@ class WorkerLane implements LogLane {
     if (this.#isWatching) return
     this.#isWatching = true
     const wait = Atomics.waitAsync(this.#memory.control, COMPLETED, this.#completed)
-    if (wait.async) wait.value.then(this.#onProgress)
+    if (wait.async) void wait.value.then(this.#onProgress)
     else queueMicrotask(this.#onProgress)
   }
 

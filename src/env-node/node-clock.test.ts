@@ -22,7 +22,7 @@ test('many callbacks of one turn run in one turn, flushes last, microtasks betwe
     })
     queue.endOfTurn(() => {
       order.push('run')
-      Promise.resolve().then(() => order.push('microtask'))
+      void Promise.resolve().then(() => order.push('microtask'))
       queue.endOfTurn(() => order.push('nested'))
     })
     setImmediate(() => order.push('later turn'))

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { describeDisk } from '../../test/conformance/disk-suite.ts'
-import { type DiskFile, DiskFault } from '../env/disk.ts'
+import { DiskFault, type DiskFile } from '../env/disk.ts'
 import { createNodeDisk, type NodeDisk, writeFully } from './node-disk.ts'
 
 async function makeDisk(): Promise<{ disk: NodeDisk; directory: string; dispose: () => Promise<void> }> {

@@ -12,7 +12,7 @@ export function formatPrettyLine(line: string): string {
     return line
   }
   const { time, level, message, ...fields } = entry
-  let text = `${time ?? ''} ${String(level).toUpperCase().padEnd(LEVEL_WIDTH)} ${oneLine(String(message ?? ''))}`
+  let text = `${textOf(time)} ${textOf(level).toUpperCase().padEnd(LEVEL_WIDTH)} ${oneLine(textOf(message))}`
   for (const [name, value] of Object.entries(fields)) text += ` ${name}=${formatValue(value)}`
   return `${text}\n`
 }
@@ -27,6 +27,10 @@ function describe(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !('stack' in value) || !('message' in value))
     return value
   return value.message
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
 }
 
 // A message must not be able to forge a second line.

@@ -122,7 +122,7 @@ function describeTurns(check: Check): void {
           clock.setTimer(0, resolve)
           clock.endOfTurn(() => order.push('first'))
           clock.endOfTurn(() => order.push('second'))
-          Promise.resolve().then(() => order.push('microtask'))
+          void Promise.resolve().then(() => order.push('microtask'))
         })
       })
       assert.deepEqual(order, ['microtask', 'first', 'second'])

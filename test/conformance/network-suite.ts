@@ -41,6 +41,7 @@ export function describeNetwork(name: string, make: () => NetworkUnderTest): voi
   }
   describe(`${name}: listening and connecting`, () => describeConnecting(check))
   describe(`${name}: bytes`, () => describeBytes(check))
+  describe(`${name}: turns`, () => describeTurns(check))
   describe(`${name}: back-pressure`, () => describeBackPressure(check))
   describe(`${name}: closing`, () => describeClosing(check))
 }
@@ -146,7 +147,10 @@ class World {
     const { clock } = this.under
     const start = clock.monotonicMs()
     while (!isTrue()) {
-      assert(clock.monotonicMs() - start < PATIENCE_MS, `still not so after ${PATIENCE_MS} ms: ${isTrue}`)
+      assert(
+        clock.monotonicMs() - start < PATIENCE_MS,
+        `still not so after ${PATIENCE_MS} ms: ${isTrue.toString()}`,
+      )
       await sleep(clock, 1)
     }
   }
@@ -264,7 +268,9 @@ function describeBytes(check: Check): void {
     await world.until(() => server?.received.toString() === 'early')
     assert.equal(client.connection.bufferedBytes, 0)
   })
+}
 
+function describeTurns(check: Check): void {
   check('writes at the end of a turn leave with it', async (world) => {
     const { client, server } = await world.pair()
     const { clock } = world.under
