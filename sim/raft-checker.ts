@@ -285,6 +285,9 @@ class Checker implements RaftChecker {
     assert(known === undefined || known === raft.id, `both ${known} and ${raft.id} lead term ${raft.term}`)
     if (known !== undefined) return
     this.#leaders.set(raft.term, raft.id)
+    const { hardState } = this.#shadow(raft.id)
+    const hasVote = hardState.term === raft.term && hardState.vote === raft.id
+    assert(hasVote, `${raft.id} leads term ${raft.term} before its own vote is durable`)
     let index = this.#commits.length
     while (index > 0 && (this.#commits[index - 1] as Commit).committedInTerm >= raft.term) index--
     if (index === 0) return

@@ -194,13 +194,13 @@ class RaftCluster {
       case 'persist':
         return this.#persist(host)
       case 'propose':
-        return this.#propose(host)
+        return this.#propose(this.#leaderOr(host))
       case 'read':
-        return void host.askRead(this.#nextContext++)
+        return void this.#leaderOr(host).askRead(this.#nextContext++)
       case 'crash':
-        return this.#crash(host)
+        return this.#crash(this.#leaderOr(host))
       case 'membership':
-        return this.#changeMembership(host)
+        return this.#changeMembership(this.#leaderOr(host))
       case 'transfer':
         return void host.call((raft) => raft.transferLeadership(peer))
       case 'peerClosed':
@@ -260,8 +260,18 @@ class RaftCluster {
     if (result.kind === 'accepted') this.#membershipChanges++
   }
 
+  /** Half of the time one that leads, or believes that it does, if there is one. */
+  #leaderOr(host: RaftHost): RaftHost {
+    const leaders = this.#hosts.filter((each) => each.isRunning && each.raft.role === 'leader')
+    return leaders.length > 0 && this.#random.chance(0.5) ? this.#random.pick(leaders) : host
+  }
+
+  /** Splits at random, or isolates one: preferably a leader. */
   #partition(): void {
-    this.#setSides(new Map(this.#hosts.map((host) => [host.id, this.#random.below(2)])))
+    const alone = this.#leaderOr(this.#random.pick(this.#hosts))
+    const isolates = this.#random.chance(0.5)
+    const sideOf = (host: RaftHost): number => (isolates ? Number(host === alone) : this.#random.below(2))
+    this.#setSides(new Map(this.#hosts.map((host) => [host.id, sideOf(host)])))
   }
 
   #setSides(side: ReadonlyMap<ReplicaId, number> | null): void {
@@ -349,18 +359,18 @@ function drawOptions(random: SimRandom): HostOptions {
 function drawWeights(random: SimRandom, mayChangeMembership: boolean): Weights {
   const sometimes = (weight: number): number => (random.chance(0.5) ? weight * random.next() : 0)
   const crash = sometimes(1)
-  const partition = sometimes(0.8)
+  const partition = sometimes(1)
   return {
     deliver: 60 + random.below(200),
     tick: 15 + random.below(60),
     work: 60,
     persist: 10 + random.below(100),
     propose: 1 + random.below(12),
-    read: sometimes(6),
+    read: sometimes(20),
     crash,
     restart: crash * (1 + random.next() * 3),
     partition,
-    heal: partition * (0.5 + random.next() * 2),
+    heal: partition * (0.2 + random.next() * 2),
     membership: mayChangeMembership ? random.next() * 3 : 0,
     transfer: sometimes(0.5),
     peerClosed: sometimes(1),

@@ -286,6 +286,17 @@ test('Fig. 2: no vote, and no request for one, leaves before it is durable', () 
   candidate.persist(own)
   assert.equal(candidate.raft.role, 'leader')
   assert.equal(find(candidate.sent, 'vote').length, 2)
+
+  const busy = new Bench({ membership: members(1) })
+  busy.append(2, 1, position(0, 0), [])
+  busy.raft.step({ kind: 'heartbeat', from: id(2), to: id(1), term: term(1), commit: at(0), round: 1 })
+  const earlier = busy.take()
+  busy.raft.campaign()
+  const later = busy.take()
+  busy.persist(earlier)
+  assert.equal(busy.raft.role, 'candidate', 'an earlier write is not its vote')
+  busy.persist(later)
+  assert.equal(busy.raft.role, 'leader')
 })
 
 test('§5.2 a candidate that hears the leader of its term follows it', () => {
