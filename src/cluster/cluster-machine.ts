@@ -4,7 +4,7 @@
  * Pure and deterministic as base/machine.ts demands. The whole catalog is one bookkeeping record:
  * it is read and written as a whole, and a cluster changes rarely.
  */
-import type { ByteReader } from '../base/byte-reader.ts'
+import { type ByteReader, MalformedBytes } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
 import { bytesToUtf8, utf8ToBytes } from '../base/bytes.ts'
 import { makeGroupId, makeReplicaId, type NodeId, type ReplicaId, SLOT_COUNT } from '../base/ids.ts'
@@ -61,7 +61,12 @@ export function writeJson(writer: ByteWriter, value: unknown): void {
 }
 
 export function readJson(reader: ByteReader): unknown {
-  return JSON.parse(bytesToUtf8(reader.byteString()))
+  const text = bytesToUtf8(reader.byteString())
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new MalformedBytes(`not JSON: ${String(error)}`)
+  }
 }
 
 const NEED_CATALOG: Need = { kind: 'need', keys: [CATALOG_KEY], ranges: [] }

@@ -38,7 +38,7 @@ export class GatewaySession {
 
   open(): SessionTag {
     assert(this.hasRoom)
-    if (this.#clock.monotonicMs() >= this.#renewAtMs && this.#lowest > this.#lastSequence) this.#renew()
+    if (this.#clock.monotonicMs() >= this.#renewAtMs) this.renew()
     this.#lastSequence += 1
     return {
       id: this.#id,
@@ -60,7 +60,8 @@ export class GatewaySession {
     while (this.#released.delete(this.#lowest)) this.#lowest += 1
   }
 
-  #renew(): void {
+  /** Writes under the old id keep it; the group forgets it when it has been idle for long enough. */
+  renew(): void {
     this.#id = drawId(this.#random)
     this.#startedMs = this.#clock.wallMs()
     this.#renewAtMs = this.#clock.monotonicMs() + RENEW_MS

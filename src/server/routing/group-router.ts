@@ -30,7 +30,8 @@ export type RouterOptions<Command, Reply> = {
   readonly candidates: (group: GroupId) => readonly ReplicaId[]
   /** Marks a write so that sending it again is harmless; null: it can't be marked now, wait. */
   readonly tagForRetry: (command: Command) => Command | null
-  readonly releaseTag: (command: Command) => void
+  /** The write was answered (null: given up): its mark is not needed any more. */
+  readonly releaseTag: (command: Command, reply: Reply | null) => void
   readonly operationTimeoutMs: number
   readonly attemptTimeoutMs: number
 }
@@ -50,6 +51,7 @@ export class GroupRouter<Command, Reply> {
   #open: Operation<Command, Reply>[] = []
   #openHead = 0
   #waiting: Waiting<Command, Reply>[] = []
+  #retryTimer: Timer | null = null
   #sent: {
     readonly operation: Operation<Command, Reply>
     readonly attempt: number
@@ -104,11 +106,12 @@ export class GroupRouter<Command, Reply> {
   stop(): void {
     this.#isStopped = true
     this.#sweepTimer?.cancel()
+    this.#retryTimer?.cancel()
     for (const operation of this.#open.slice(this.#openHead)) this.#expire(operation)
   }
 
-  onDone(operation: Operation<Command, Reply>): void {
-    if (operation.isTagged) this.#options.releaseTag(operation.command)
+  onDone(operation: Operation<Command, Reply>, reply: Reply | null): void {
+    if (operation.isTagged) this.#options.releaseTag(operation.command, reply)
   }
 
   onAttemptFailed(operation: Operation<Command, Reply>, failure: Failure): void {
@@ -140,6 +143,7 @@ export class GroupRouter<Command, Reply> {
 
   #attempt(operation: Operation<Command, Reply>): void {
     operation.attempt += 1
+    operation.isWaiting = false
     const group = this.#options.localGroup(operation.group)
     if (group !== null && group.health.kind === 'healthy') {
       if (operation.isWrite && group.isLeader) {
@@ -193,14 +197,23 @@ export class GroupRouter<Command, Reply> {
 
   #wait(operation: Operation<Command, Reply>): void {
     const ceilingMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(operation.attempt, 8))
-    const pauseMs = this.#options.random.next() * ceilingMs
-    const untilMs = this.#options.clock.monotonicMs() + pauseMs
+    const untilMs = this.#options.clock.monotonicMs() + this.#options.random.next() * ceilingMs
+    operation.isWaiting = true
     this.#waiting.push({ operation, untilMs })
-    this.#options.clock.setTimer(pauseMs, () => this.#retryDue())
+    this.#scheduleRetry()
+  }
+
+  /** One timer for all that wait: thousands do when a leader is lost. */
+  #scheduleRetry(): void {
+    if (this.#retryTimer !== null || this.#waiting.length === 0 || this.#isStopped) return
+    this.#retryTimer = this.#options.clock.setTimer(RETRY_MS_MIN, () => {
+      this.#retryTimer = null
+      this.#retryDue()
+      this.#scheduleRetry()
+    })
   }
 
   #retryDue(): void {
-    if (this.#isStopped) return
     const nowMs = this.#options.clock.monotonicMs()
     const waiting = this.#waiting
     this.#waiting = []
@@ -241,12 +254,8 @@ export class GroupRouter<Command, Reply> {
   }
 
   #expire(operation: Operation<Command, Reply>): void {
-    const isInLog = operation.isWrite && (operation.mayHaveHappened || !this.#isWaiting(operation))
-    operation.giveUp(isInLog ? { kind: 'unknown' } : { kind: 'noLeader' })
-  }
-
-  #isWaiting(operation: Operation<Command, Reply>): boolean {
-    return this.#waiting.some((entry) => entry.operation === operation)
+    const mayBeInLog = operation.isWrite && (operation.mayHaveHappened || !operation.isWaiting)
+    operation.giveUp(mayBeInLog ? { kind: 'unknown' } : { kind: 'noLeader' })
   }
 }
 

@@ -17,7 +17,8 @@ export type OperationFailure =
 
 export type OperationOwner<Command, Reply> = {
   readonly onAttemptFailed: (operation: Operation<Command, Reply>, failure: Failure) => void
-  readonly onDone: (operation: Operation<Command, Reply>) => void
+  /** `reply` is null when it was given up. */
+  readonly onDone: (operation: Operation<Command, Reply>, reply: Reply | null) => void
 }
 
 export class Operation<Command, Reply> implements Responder<Reply> {
@@ -36,6 +37,8 @@ export class Operation<Command, Reply> implements Responder<Reply> {
   /** Some attempt of this write may have taken effect without our knowing. */
   mayHaveHappened = false
   sentTo: ReplicaId | null = null
+  /** Between attempts: nothing of it is under way. */
+  isWaiting = false
   isDone = false
 
   constructor(
@@ -63,7 +66,7 @@ export class Operation<Command, Reply> implements Responder<Reply> {
   reply(reply: Reply): void {
     if (this.isDone) return
     this.isDone = true
-    this.#owner.onDone(this)
+    this.#owner.onDone(this, reply)
     this.#onReply(reply)
   }
 
@@ -74,7 +77,7 @@ export class Operation<Command, Reply> implements Responder<Reply> {
   giveUp(failure: OperationFailure): void {
     if (this.isDone) return
     this.isDone = true
-    this.#owner.onDone(this)
+    this.#owner.onDone(this, null)
     this.#onFailure(failure)
   }
 }

@@ -5,7 +5,7 @@ import type { ClusterCommand, ClusterReply } from '../../cluster/cluster-machine
 import type { Clock } from '../../env/clock.ts'
 import type { Random } from '../../env/random.ts'
 import type { KvCommand } from '../../kv/command.ts'
-import type { Reply } from '../../kv/reply.ts'
+import { isError, type Reply } from '../../kv/reply.ts'
 import type { Group } from '../../replica/group.ts'
 import type { Respond, Transport } from '../../replica/transport/transport.ts'
 import { RequestKind } from '../../replica/request-kinds.ts'
@@ -64,8 +64,9 @@ export class Routers {
       ...common,
       forwarder: keysForwarder,
       tagForRetry: (command) => tag(session, command),
-      releaseTag: (command) => {
+      releaseTag: (command, reply) => {
         if (command.kind === 'client' && command.session !== null) session.release(command.session)
+        if (reply !== null && isSessionError(reply)) session.renew()
       },
     })
   }
@@ -79,6 +80,11 @@ export class Routers {
     this.cluster.stop()
     this.keys.stop()
   }
+}
+
+/** The group does not take this session's commands any more (kv/session.ts). */
+function isSessionError(reply: Reply): boolean {
+  return isError(reply) && reply.text.startsWith('SESSION')
 }
 
 function tag(session: GatewaySession, command: KvCommand): KvCommand | null {

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Reply } from '../../kv/reply.ts'
+import type { ParsedCommand } from '../../redis/redis-connection.ts'
+import { CommandOrder } from './command-order.ts'
+
+class Harness {
+  readonly started: string[] = []
+  readonly answered: string[] = []
+  readonly #open = new Map<string, (reply: Reply) => void>()
+  readonly order = new CommandOrder((command, _isWrite, respond) => {
+    const name = command.args[0] as string
+    this.started.push(name)
+    this.#open.set(name, respond)
+  })
+
+  send(name: string): void {
+    const command = { info: {}, args: [name] } as unknown as ParsedCommand
+    this.order.add(command, name.startsWith('w'), () => this.answered.push(name))
+  }
+
+  answer(name: string): void {
+    const respond = this.#open.get(name)
+    assert.ok(respond !== undefined, `${name} was not started`)
+    respond(null)
+  }
+}
+
+test('commands of one kind run side by side', () => {
+  const harness = new Harness()
+  for (const name of ['w1', 'w2', 'w3']) harness.send(name)
+  assert.deepEqual(harness.started, ['w1', 'w2', 'w3'])
+})
+
+test('a read waits for the writes before it, a write for the reads, and nothing overtakes', () => {
+  const harness = new Harness()
+  for (const name of ['w1', 'w2', 'r1', 'r2', 'w3', 'r3']) harness.send(name)
+  assert.deepEqual(harness.started, ['w1', 'w2'])
+  harness.answer('w2')
+  assert.deepEqual(harness.started, ['w1', 'w2'])
+  harness.answer('w1')
+  assert.deepEqual(harness.started, ['w1', 'w2', 'r1', 'r2'])
+  harness.answer('r1')
+  harness.answer('r2')
+  assert.deepEqual(harness.started, ['w1', 'w2', 'r1', 'r2', 'w3'])
+  harness.answer('w3')
+  harness.answer('r3')
+  assert.deepEqual(harness.answered, ['w2', 'w1', 'r1', 'r2', 'w3', 'r3'])
+})
+
+test('after everything was answered the next command starts at once', () => {
+  const harness = new Harness()
+  harness.send('w1')
+  harness.answer('w1')
+  harness.send('r1')
+  assert.deepEqual(harness.started, ['w1', 'r1'])
+})
