@@ -123,7 +123,8 @@ export class GroupHost {
   }
 
   onRaftMessages(id: GroupId, from: ReplicaId, messages: readonly Uint8Array[]): void {
-    if (this.#isStopped) return
+    // Before the ticks run the groups on disk are not all open: none may be made on demand yet.
+    if (this.#isStopped || this.#tickTimer === null) return
     const group = this.#groups.get(id)
     if (group === undefined) {
       this.#createOnDemand(id, from)

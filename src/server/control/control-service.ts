@@ -73,7 +73,8 @@ export class ControlService {
 
   learnAddress(peer: ReplicaId, address: Address): void {
     this.#heardAddresses.set(peer, address)
-    if (this.catalog !== null) this.#connectPeers(this.catalog)
+    // Also before the catalog is known: a node that was never filled learns it only by answering its leader.
+    this.#connectPeers()
   }
 
   stop(): void {
@@ -131,13 +132,14 @@ export class ControlService {
   }
 
   #onCatalog(catalog: Catalog): void {
-    this.#connectPeers(catalog)
+    this.#connectPeers()
     this.#options.onCatalog(catalog)
   }
 
-  #connectPeers(catalog: Catalog): void {
-    const peers = new Map<ReplicaId, Address>()
-    for (const { replicaId, peer } of catalog.nodes) {
+  #connectPeers(): void {
+    const { catalog } = this
+    const peers = new Map<ReplicaId, Address>(catalog === null ? this.#heardAddresses : [])
+    for (const { replicaId, peer } of catalog?.nodes ?? []) {
       if (replicaId !== this.#options.self) peers.set(replicaId, this.#heardAddresses.get(replicaId) ?? peer)
     }
     this.#options.transport.setPeers(peers)
