@@ -82,10 +82,14 @@ export class SegmentFiles {
     return { identity: header.identity, file, crc: header.crc, sizeBytes: await file.size() }
   }
 
-  /** Makes room for a frame that is larger than a segment; the room reads as zeros. */
+  /**
+   * Makes room for a frame that is larger than a segment; the room reads as zeros. Durable before
+   * the frame is written: a frame longer than its file would look rotten, not torn.
+   */
   async grow(segment: FreshSegment, sizeBytes: number): Promise<void> {
     assert(sizeBytes % SECTOR_BYTES === 0 && sizeBytes > segment.sizeBytes)
     await segment.file.truncate(sizeBytes)
+    await segment.file.datasync()
     segment.sizeBytes = sizeBytes
   }
 
