@@ -7,7 +7,6 @@
  * data is safe. Text becomes a byte string only through `utf8ToBytes`: a plain string literal
  * with a char above U+00FF is not one.
  */
-import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 
 export type ByteString = string
@@ -38,20 +37,4 @@ export function isByteString(value: string): boolean {
     if (value.charCodeAt(index) > 0xff) return false
   }
   return true
-}
-
-/** Bytewise order, as every engine sorts its keys. */
-export function compareBytes(left: ByteString, right: ByteString): -1 | 0 | 1 {
-  if (left === right) return 0
-  return left < right ? -1 : 1
-}
-
-/** The smallest byte string greater than every string that starts with `prefix`; null when there is none. */
-export function prefixEnd(prefix: ByteString): ByteString | null {
-  for (let length = prefix.length; length > 0; length--) {
-    const last = prefix.charCodeAt(length - 1)
-    assert(last <= 0xff)
-    if (last < 0xff) return prefix.slice(0, length - 1) + String.fromCharCode(last + 1)
-  }
-  return null
 }

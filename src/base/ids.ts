@@ -20,6 +20,7 @@ export type NodeId = string & { readonly [nodeIdTag]: true }
 export type ReplicaId = number & { readonly [replicaIdTag]: true }
 /** A Raft group; 0 is the control group. */
 export type GroupId = number & { readonly [groupIdTag]: true }
+
 /** One of the 16,384 hash slots. */
 export type Slot = number & { readonly [slotTag]: true }
 
@@ -45,9 +46,4 @@ export function makeReplicaId(value: number): ReplicaId {
 export function makeGroupId(value: number): GroupId {
   assert(Number.isSafeInteger(value) && value >= 0 && value <= 0xffff_ffff, `not a group id: ${value}`)
   return value as GroupId
-}
-
-export function makeSlot(value: number): Slot {
-  assert(Number.isInteger(value) && value >= 0 && value < SLOT_COUNT, `not a slot: ${value}`)
-  return value as Slot
 }

@@ -44,7 +44,6 @@ export type VerbatimReply = {
 export type NilArrayReply = { readonly kind: 'nilArray' }
 
 export const OK: StatusReply = { kind: 'status', text: 'OK' }
-export const QUEUED: StatusReply = { kind: 'status', text: 'QUEUED' }
 export const NIL_ARRAY: NilArrayReply = { kind: 'nilArray' }
 export const EMPTY_ARRAY: readonly Reply[] = []
 
