@@ -81,6 +81,9 @@ class RaftCluster {
   readonly #mayDamage: boolean
   /** A host takes its Readys at once, rather than when it is its turn. */
   readonly #isEager: boolean
+  /** Packets and writes that are done with at one go: how fast network and disks are beside the clocks. */
+  readonly #burst: number
+  readonly #clockSpeeds = new Map<ReplicaId, number>()
   #packets: Packet[] = []
   /** Replicas in different sides don't hear each other; null: nobody is cut off. */
   #side: ReadonlyMap<ReplicaId, number> | null = null
@@ -103,16 +106,19 @@ class RaftCluster {
     this.#lossChance = random.chance(0.5) ? random.next() * 0.3 : 0
     this.#doubleChance = random.chance(0.5) ? random.next() * 0.3 : 0
     this.#reorders = random.chance(0.6)
-    this.#isEager = random.chance(0.5)
+    this.#isEager = random.chance(0.7)
+    this.#burst = random.pick([1, 3, 10, 30])
     const ids = Array.from({ length: REPLICAS_MAX }, (_, at) => makeReplicaId(at + 1))
     const voters = ids.slice(0, random.pick([1, 2, 3, 3, 3, 5]))
     // With fewer voters a damaged one is needed for every quorum, and may rightly block for ever.
     this.#mayDamage = !mayChangeMembership && voters.length >= 3 && random.chance(0.5)
     const membership = { voters, votersOutgoing: [], learners: [], learnersNext: [] }
     const options = drawOptions(random)
+    const isDrifting = random.chance(0.5)
     for (const id of mayChangeMembership ? ids : voters) {
       const state = founding(voters.includes(id) ? membership : EMPTY_MEMBERSHIP)
       const own = random.fork(`replica ${id}`)
+      if (isDrifting) this.#clockSpeeds.set(id, own.pick([1, 1, 0.5, 0.1]))
       const host = new RaftHost(id, state, { ...options, random: () => own.next() }, this.#checker, {
         send: (packet) => this.#send(packet),
         granted: () => {
@@ -177,8 +183,7 @@ class RaftCluster {
 
   #act(action: Action): void {
     const random = this.#random
-    if (action === 'deliver')
-      return this.#deliverOne(this.#reorders ? random.below(this.#packets.length || 1) : 0)
+    if (action === 'deliver') return this.#deliverSome()
     if (action === 'heal') return this.#setSides(null)
     if (action === 'partition') return this.#partition()
     if (action === 'restart') return this.#restart()
@@ -192,7 +197,7 @@ class RaftCluster {
       case 'work':
         return void host.takeReady()
       case 'persist':
-        return this.#persist(host)
+        return this.#persistSome(host)
       case 'propose':
         return this.#propose(this.#leaderOr(host))
       case 'read':
@@ -216,14 +221,27 @@ class RaftCluster {
     }
   }
 
+  /** Clocks run at their own speeds: nothing may depend on how long a tick is elsewhere. */
   #tick(host: RaftHost): void {
-    host.call((raft) => raft.tick())
+    if (this.#random.chance(this.#clockSpeeds.get(host.id) ?? 1)) host.call((raft) => raft.tick())
   }
 
   #persist(host: RaftHost): void {
     const wasDamaged = host.isDamaged
     host.persistOne()
     if (wasDamaged && !host.isDamaged) this.#repairs++
+  }
+
+  #persistSome(host: RaftHost): void {
+    const count = Math.min(host.pendingWrites, this.#random.between(1, this.#burst))
+    for (let left = count; left > 0; left--) this.#persist(host)
+  }
+
+  #deliverSome(): void {
+    const count = Math.min(this.#packets.length, this.#random.between(1, this.#burst))
+    for (let left = count; left > 0 && this.#packets.length > 0; left--) {
+      this.#deliverOne(this.#reorders ? this.#random.below(this.#packets.length) : 0)
+    }
   }
 
   #propose(host: RaftHost): void {
@@ -358,11 +376,11 @@ function drawOptions(random: SimRandom): HostOptions {
 
 function drawWeights(random: SimRandom, mayChangeMembership: boolean): Weights {
   const sometimes = (weight: number): number => (random.chance(0.5) ? weight * random.next() : 0)
-  const crash = sometimes(1)
-  const partition = sometimes(1)
+  const crash = sometimes(4)
+  const partition = sometimes(5)
   return {
-    deliver: 60 + random.below(200),
-    tick: 15 + random.below(60),
+    deliver: 60 + random.below(150),
+    tick: 30 + random.below(120),
     work: 60,
     persist: 10 + random.below(100),
     propose: 1 + random.below(12),
@@ -373,10 +391,10 @@ function drawWeights(random: SimRandom, mayChangeMembership: boolean): Weights {
     heal: partition * (0.2 + random.next() * 2),
     membership: mayChangeMembership ? random.next() * 3 : 0,
     transfer: sometimes(0.5),
-    peerClosed: sometimes(1),
-    campaign: sometimes(0.5),
+    peerClosed: sometimes(3),
+    campaign: sometimes(2),
     resign: sometimes(0.3),
-    checkpoint: sometimes(4),
+    checkpoint: sometimes(8),
     unreachable: sometimes(1),
   }
 }
