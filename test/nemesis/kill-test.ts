@@ -1,0 +1,69 @@
+/**
+ * The kill test as a command.
+ *
+ *   node test/nemesis/kill-test.ts [--kills 50] [--signal KILL|TERM] [--clients 8] [--nodes 3]
+ *        [--client plain|ioredis] [--seed N] [--json] [--verbose]
+ *
+ * Exit code 1 if anything acknowledged was lost or anything happened twice.
+ */
+import { parseArgs } from 'node:util'
+import type { Distribution } from './gap-watch.ts'
+import { type KillResult, runKills } from './kill-run.ts'
+import { startCluster } from './real-cluster.ts'
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '50' },
+    signal: { type: 'string', default: 'KILL' },
+    clients: { type: 'string', default: '8' },
+    nodes: { type: 'string', default: '3' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+})
+
+function row(name: string, { count, p50, p90, p99, max }: Distribution): string {
+  const cell = (value: number): string => String(value).padStart(9)
+  return `${name.padEnd(44)}${cell(count)}${cell(p50)}${cell(p90)}${cell(p99)}${cell(max)}\n`
+}
+
+function summarize(result: KillResult): string {
+  const { gapMs } = result
+  const findings = [...result.lost, ...result.doubled, ...result.stale]
+  return (
+    `${result.kills} times ${result.signal}, seed ${result.seed}\n` +
+    `acknowledged writes ${result.acknowledged}, unknown ${result.unknown}, keys read back ${result.keysRead}\n` +
+    `lost ${result.lost.length}, doubled ${result.doubled.length}, stale reads ${result.stale.length}, ` +
+    `errors for clients of other nodes ${result.survivorErrors}\n` +
+    `errors ${JSON.stringify(result.errors)}, exits ${JSON.stringify(result.exits)}\n` +
+    `${'ms'.padEnd(44)}${['count', 'p50', 'p90', 'p99', 'max'].map((name) => name.padStart(9)).join('')}\n` +
+    row('no write acknowledged to anybody', gapMs.cluster) +
+    row('no write acknowledged: clients of others', gapMs.survivors) +
+    row('no write acknowledged: clients of the ended', gapMs.attached) +
+    row('no write acknowledged while it came back', gapMs.rejoin) +
+    row('from start to serving', result.startMs) +
+    row('from the signal to the end', result.stopMs) +
+    findings.map((line) => `  ${line}\n`).join('')
+  )
+}
+
+const cluster = await startCluster({ nodes: Number(values.nodes) })
+try {
+  const result = await runKills(cluster, {
+    kills: Number(values.kills),
+    signal: values.signal === 'TERM' ? 'SIGTERM' : 'SIGKILL',
+    clients: Number(values.clients),
+    seed: Number(values.seed),
+    onKill: (line) => {
+      if (values.verbose) console.error(line)
+    },
+  })
+  console.log(values.json ? JSON.stringify(result, null, 2) : summarize(result))
+  process.exitCode = result.lost.length + result.doubled.length + result.stale.length > 0 ? 1 : 0
+} catch (error) {
+  console.error(error)
+  process.exitCode = 1
+} finally {
+  await cluster.destroy()
+}
