@@ -265,6 +265,19 @@ describe('a missing file', () => {
   })
 })
 
+test('segments that a seal announces are missed, even all of them', async () => {
+  const { sim, put } = await simpleLog(SEGMENT_BYTES)
+  for (let index = 1; index <= 3; index++) await put(entries(1, index, 1, 1000))
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+  sim.kill()
+  const later = segments(sim).slice(1)
+  assert.equal(later.length, 2)
+  for (const path of later) sim.loseFile(path)
+  const log = await openOn(sim)
+  assert.match(log.losses[0]?.detail ?? '', /announces/)
+  assert(log.takeRecovered()[0]?.damage)
+})
+
 describe('repair', () => {
   test('lasts, after the gap was filled; until then the damage stays, even when entries came in', async () => {
     const { sim, put } = await simpleLog()
