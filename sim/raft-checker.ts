@@ -206,7 +206,10 @@ class Checker implements RaftChecker {
     }
     // A new leader may not know yet that an earlier one is committed.
     const pending = shadow.membershipIndexes.filter((index) => index > this.commit)
-    assert(!leads || pending.length <= 1, `leader ${raft.id} has membership changes pending at ${pending}`)
+    assert(
+      !leads || pending.length <= 1,
+      `leader ${raft.id} has membership changes pending at ${pending.join()}`,
+    )
     shadow.writes.push({ number: ready.number, hardState, snapshot: snapshot?.position ?? null, entries })
     for (const entry of ready.committed) this.#checkHandedOut(raft.id, shadow, entry)
   }
@@ -322,7 +325,7 @@ class Checker implements RaftChecker {
       const isQuorum = holders.length > voters.length / 2
       assert(
         isQuorum,
-        `entry ${index} (term ${term}) is committed, but durable only on [${holders}] of [${voters}]`,
+        `entry ${index} (term ${term}) is committed, but durable only on [${holders.join()}] of [${voters.join()}]`,
       )
     }
   }

@@ -137,7 +137,7 @@ class RaftCluster {
     this.#act(this.#drawAction())
     if (!this.#isEager) return
     for (const host of this.#hosts) {
-      if (host.isRunning) while (host.takeReady()) {}
+      if (host.isRunning) host.takeAllReadys()
     }
   }
 

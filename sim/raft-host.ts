@@ -16,6 +16,8 @@ import type { Message } from '../src/raft/message.ts'
 import type { Raft, RaftOptions, RaftState, ReadGrant, Ready, SnapshotRequest } from '../src/raft/raft.ts'
 import type { RaftChecker } from './raft-checker.ts'
 
+const READYS_IN_A_ROW_MAX = 10_000
+
 export type HostOptions = Omit<RaftOptions, 'id'>
 
 /** The machine's state at a position, and the membership there: all that a snapshot holds. */
@@ -183,6 +185,14 @@ export class RaftHost {
     for (const context of ready.droppedReads) this.#events.dropped?.(this.id, context)
     for (const request of ready.snapshotsToSend) this.#sendSnapshot(request)
     return true
+  }
+
+  takeAllReadys(): void {
+    let taken = 0
+    while (this.takeReady()) {
+      taken++
+      assert(taken < READYS_IN_A_ROW_MAX, `replica ${this.id} never runs out of work`)
+    }
   }
 
   /** The oldest write in flight becomes durable. */

@@ -21,8 +21,8 @@ import { isPromotable, isRepairing, resetElectionTimer, send, sendAfterPersist }
 import { allVoters } from './membership.ts'
 import type { PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply } from './message.ts'
 import { voteOutcome } from './quorum.ts'
-import { becomeCandidate, becomeFollower, becomePreCandidate, leaveRole } from './roles.ts'
 import { advanceCommit, startLeading } from './replication.ts'
+import { becomeCandidate, becomeFollower, becomePreCandidate, leaveRole } from './roles.ts'
 
 /** Between the campaigns of replicas that see the same connection close: longer than an election takes. */
 const HINT_RANK_TICKS = 2

@@ -7,7 +7,7 @@ import type { ReplicaId } from '../base/ids.ts'
 import type { Entry, LogIndex, Term } from '../base/log-entry.ts'
 import { EntryKind } from '../base/log-entry.ts'
 import type { Membership } from './membership.ts'
-import { allMembers, isJoint } from './membership.ts'
+import { allMembers, byId, isJoint } from './membership.ts'
 import { enterChange, leaveJoint, membershipProblem, targetProblem } from './membership-change.ts'
 import { decodeMembership, encodeMembership } from './membership-codec.ts'
 import { MembershipHistory } from './membership-history.ts'
@@ -32,7 +32,7 @@ test('every change reaches exactly its target, through valid configurations', ()
       const joint = enterChange(current, to)
       assert.equal(membershipProblem(joint), null)
       const end = isJoint(joint) ? leaveJoint(joint) : joint
-      assert.deepEqual(end, plain([...to.voters].sort(), [...to.learners].sort()))
+      assert.deepEqual(end, plain([...to.voters].sort(byId), [...to.learners].sort(byId)))
       assert.deepEqual(decodeMembership(encodeMembership(joint)), joint)
       if (isJoint(joint)) assert.deepEqual(joint.votersOutgoing, current.voters)
     }),

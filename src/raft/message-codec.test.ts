@@ -101,7 +101,7 @@ test('noise is malformed or a message, and never anything else', () => {
       try {
         encode(decodeMessage(new ByteReader(bytes)))
       } catch (error) {
-        assert(error instanceof MalformedBytes, `${error}`)
+        assert(error instanceof MalformedBytes, String(error))
       }
     }),
     { seed: 3, numRuns: 5000 },

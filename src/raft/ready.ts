@@ -5,7 +5,7 @@ import type { Core } from './core.ts'
 import { endRepair } from './core.ts'
 import { countOwnVote } from './election.ts'
 import type { Message } from './message.ts'
-import type { Ready, ReadGrant, SnapshotPosition, SnapshotRequest } from './raft.ts'
+import type { ReadGrant, Ready, SnapshotPosition, SnapshotRequest } from './raft.ts'
 import { forwardReads } from './read-index.ts'
 import { advanceCommit, flushAppends } from './replication.ts'
 

@@ -91,7 +91,8 @@ export function flushAppends(core: Core): void {
   core.flushNeeded = false
   for (const peer of core.peers) {
     // Ends: each message moves `next` forward, fills the in-flight window, or blocks the peer.
-    while (sendAppend(core, peer, false)) {}
+    let isMore = true
+    while (isMore) isMore = sendAppend(core, peer, false)
   }
 }
 
