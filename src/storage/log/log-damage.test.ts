@@ -271,7 +271,7 @@ test('segments that a seal announces are missed, even all of them', async () => 
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
   sim.kill()
   const later = segments(sim).slice(1)
-  assert.equal(later.length, 2)
+  assert(later.length >= 2)
   for (const path of later) sim.loseFile(path)
   const log = await openOn(sim)
   assert.match(log.losses[0]?.detail ?? '', /announces/)
