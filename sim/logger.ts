@@ -24,12 +24,19 @@ export interface SimLog {
 
 export const DEFAULT_MAX_LINES = 10_000
 
-export function createSimLog(scheduler: Scheduler, maxLines: number = DEFAULT_MAX_LINES): SimLog {
+/** `onLine` gets every line as it is written. */
+export function createSimLog(
+  scheduler: Scheduler,
+  maxLines: number = DEFAULT_MAX_LINES,
+  onLine: ((line: string) => void) | null = null,
+): SimLog {
   let lines: SimLogLine[] = []
   let droppedLines = 0
 
   function add(node: string, level: SimLogLevel, message: string, fields: LogFields): void {
-    lines.push({ timeMs: scheduler.nowMs, node, level, message, fields })
+    const line = { timeMs: scheduler.nowMs, node, level, message, fields }
+    lines.push(line)
+    onLine?.(formatLine(line))
     if (lines.length < maxLines * 2) return
     droppedLines += lines.length - maxLines
     lines = lines.slice(-maxLines)

@@ -11,7 +11,12 @@ const register: Model<string, Input, string> = {
 }
 
 function write(client: string, value: string, from: number, to: number | null): Call<Input, string> {
-  return { client, input: { kind: 'write', value }, invokedAt: from, answer: to === null ? null : { at: to, output: 'OK' } }
+  return {
+    client,
+    input: { kind: 'write', value },
+    invokedAt: from,
+    answer: to === null ? null : { at: to, output: 'OK' },
+  }
 }
 function read(client: string, value: string, from: number, to: number): Call<Input, string> {
   return { client, input: { kind: 'read' }, invokedAt: from, answer: { at: to, output: value } }
@@ -29,7 +34,10 @@ test('overlapping operations may take effect in either order', () => {
   const both = [write('a', '1', 0, 10), write('b', '2', 0, 10)]
   assert.equal(checkLinearizability([...both, read('c', '1', 11, 12)], register), 'linearizable')
   assert.equal(checkLinearizability([...both, read('c', '2', 11, 12)], register), 'linearizable')
-  assert.equal(checkLinearizability([...both, read('c', '1', 11, 12), read('d', '2', 13, 14)], register), 'violated')
+  assert.equal(
+    checkLinearizability([...both, read('c', '1', 11, 12), read('d', '2', 13, 14)], register),
+    'violated',
+  )
 })
 
 test('values never go back', () => {
@@ -39,7 +47,10 @@ test('values never go back', () => {
 
 test('an unanswered write may take effect late, or never, but only once', () => {
   const lost = write('a', '1', 0, null)
-  assert.equal(checkLinearizability([lost, read('b', '', 1, 2), read('b', '1', 3, 4)], register), 'linearizable')
+  assert.equal(
+    checkLinearizability([lost, read('b', '', 1, 2), read('b', '1', 3, 4)], register),
+    'linearizable',
+  )
   assert.equal(checkLinearizability([lost, read('b', '', 1, 2)], register), 'linearizable')
   const overwritten = [lost, read('b', '1', 1, 2), write('c', '2', 3, 4), read('b', '1', 5, 6)]
   assert.equal(checkLinearizability(overwritten, register), 'violated')

@@ -4,8 +4,9 @@
  *
  * The search of Wing and Gong with Lowe's memory of visited states: take any operation that may
  * come next, undo it when nothing fits behind it. Operations without an answer may take effect at
- * any later time, or never. Deterministic; `stepsMax` bounds the search, since the problem is
- * NP-complete: a history that needs more is answered `undecided`, which is not a pass.
+ * any later time, or never: they are tried only where no answered one fits, and first with few of
+ * them in a row, since most explanations need none. Deterministic; `stepsMax` bounds each search,
+ * since the problem is NP-complete: a history that needs more is `undecided`, which is not a pass.
  */
 import assert from 'node:assert/strict'
 
@@ -27,121 +28,182 @@ export type Model<State, Input, Output> = {
 
 export type Verdict = 'linearizable' | 'violated' | 'undecided'
 
-const STEPS_MAX = 2_000_000
+const STEPS_MAX = 1_000_000
+/** Unanswered operations that one search takes in a row; the last one takes any number. */
+const RUNS_OF_UNANSWERED = [1, 2, 4, Number.POSITIVE_INFINITY] as const
 
 export function checkLinearizability<State, Input, Output>(
   calls: readonly Call<Input, Output>[],
   model: Model<State, Input, Output>,
   stepsMax: number = STEPS_MAX,
 ): Verdict {
-  return new Search(calls, model, stepsMax).run()
+  let verdict: Verdict = 'undecided'
+  for (const runMax of RUNS_OF_UNANSWERED) {
+    verdict = new Search(calls, model, stepsMax, runMax).run()
+    if (verdict === 'linearizable') break
+  }
+  return verdict
 }
 
 /** An invocation or an answer in the doubly linked list of what is not yet explained. */
 type Event = {
+  readonly at: number
+  /** -1: an answer. */
   readonly call: number
   readonly answer: Event | null
   previous: Event | null
   next: Event | null
 }
 
+/** What may be tried next: an event of the list, or, when that is an answer, an unanswered call. */
+type Cursor = { readonly event: Event; readonly unanswered: number }
+type Taken<State> = { readonly cursor: Cursor; readonly state: State; readonly run: number }
+
 class Search<State, Input, Output> {
   readonly #calls: readonly Call<Input, Output>[]
   readonly #model: Model<State, Input, Output>
   readonly #stepsMax: number
+  readonly #runMax: number
   readonly #head: Event
-  readonly #taken: Uint32Array
+  /** Calls without an answer, by invocation, and which of them are taken. */
+  readonly #unanswered: readonly number[]
+  readonly #isTaken: Uint8Array
   readonly #visited = new Set<string>()
-  #unanswered = 0
+  #answersLeft = 0
+  /** Of the set of calls that are taken. */
+  #hashA = 0
+  #hashB = 0
 
-  constructor(calls: readonly Call<Input, Output>[], model: Model<State, Input, Output>, stepsMax: number) {
+  constructor(
+    calls: readonly Call<Input, Output>[],
+    model: Model<State, Input, Output>,
+    stepsMax: number,
+    runMax: number,
+  ) {
     this.#calls = calls
     this.#model = model
     this.#stepsMax = stepsMax
-    this.#taken = new Uint32Array(Math.ceil(calls.length / 32))
+    this.#runMax = runMax
+    this.#isTaken = new Uint8Array(calls.length)
     this.#head = makeEvents(calls)
-    for (const call of calls) if (call.answer !== null) this.#unanswered += 1
+    this.#unanswered = [...calls.keys()]
+      .filter((index) => calls[index]?.answer === null)
+      .sort((left, right) => this.#call(left).invokedAt - this.#call(right).invokedAt)
+    this.#answersLeft = calls.length - this.#unanswered.length
   }
 
   run(): Verdict {
-    const undo: { readonly event: Event; readonly state: State }[] = []
+    const undo: Taken<State>[] = []
     let state = this.#model.initial
-    let event = this.#head.next
+    let run = 0
+    let cursor = this.#first()
     for (let steps = 0; steps < this.#stepsMax; steps++) {
-      if (this.#unanswered === 0) return 'linearizable'
-      assert(event !== null, 'an answer is always behind its invocation')
-      const next = this.#tryTake(event, state)
-      if (next !== null) {
-        undo.push({ event, state })
-        state = next
-        event = this.#head.next
-        continue
-      }
-      // An answer: every operation that could come before it was tried. Take the last one back.
-      if (!isInvocation(event)) {
+      if (this.#answersLeft === 0) return 'linearizable'
+      assert(cursor !== null, 'an answer is always behind its invocation')
+      const isAnswered = cursor.event.call >= 0
+      const isDeadEnd = !isAnswered && !this.#mayTakeUnanswered(cursor, run)
+      if (isDeadEnd) {
         const last = undo.pop()
         if (last === undefined) return 'violated'
-        this.#putBack(last.event)
+        this.#putBack(last.cursor)
         state = last.state
-        event = last.event.next
+        run = last.run
+        cursor = this.#after(last.cursor)
         continue
       }
-      event = event.next
+      const nextRun: number = isAnswered ? 0 : run + 1
+      const next = this.#tryTake(cursor, state, nextRun)
+      if (next === null) {
+        cursor = this.#after(cursor)
+        continue
+      }
+      undo.push({ cursor, state, run })
+      state = next
+      run = nextRun
+      cursor = this.#first()
     }
     return 'undecided'
   }
 
+  #call(index: number): Call<Input, Output> {
+    return this.#calls[index] as Call<Input, Output>
+  }
+
+  #first(): Cursor | null {
+    return this.#head.next === null ? null : { event: this.#head.next, unanswered: 0 }
+  }
+
+  #after({ event, unanswered }: Cursor): Cursor | null {
+    if (event.call < 0) return { event, unanswered: unanswered + 1 }
+    return event.next === null ? null : { event: event.next, unanswered: 0 }
+  }
+
+  /** False when the unanswered calls that may come before this answer are all tried. */
+  #mayTakeUnanswered({ event, unanswered }: Cursor, run: number): boolean {
+    const index = this.#unanswered[unanswered]
+    return run < this.#runMax && index !== undefined && this.#call(index).invokedAt < event.at
+  }
+
   /** The state after it, if it fits and leads somewhere new. */
-  #tryTake(event: Event, state: State): State | null {
-    if (!isInvocation(event)) return null
-    const call = this.#calls[event.call] as Call<Input, Output>
+  #tryTake({ event, unanswered }: Cursor, state: State, run: number): State | null {
+    const index = event.call >= 0 ? event.call : (this.#unanswered[unanswered] as number)
+    if (this.#isTaken[index] === 1) return null
+    const call = this.#call(index)
     const next = this.#model.step(state, call.input, call.answer?.output)
     if (next === null) return null
-    this.#flip(event.call)
-    const mark = `${this.#taken.join()}/${this.#model.keyOf(next)}`
+    const key = this.#model.keyOf(next)
+    // Nothing would change, and it may still be of use later.
+    if (call.answer === null && key === this.#model.keyOf(state)) return null
+    this.#flip(index)
+    const mark = `${this.#hashA},${this.#hashB},${Math.min(run, this.#runMax)}/${key}`
     if (this.#visited.has(mark)) {
-      this.#flip(event.call)
+      this.#flip(index)
       return null
     }
     this.#visited.add(mark)
-    unlink(event)
-    if (event.answer !== null) {
-      unlink(event.answer)
-      this.#unanswered -= 1
+    if (event.call >= 0) {
+      unlink(event)
+      unlink(event.answer as Event)
+      this.#answersLeft -= 1
     }
     return next
   }
 
-  #putBack(event: Event): void {
-    this.#flip(event.call)
-    if (event.answer !== null) {
-      relink(event.answer)
-      this.#unanswered += 1
-    }
+  #putBack({ event, unanswered }: Cursor): void {
+    this.#flip(event.call >= 0 ? event.call : (this.#unanswered[unanswered] as number))
+    if (event.call < 0) return
+    relink(event.answer as Event)
     relink(event)
+    this.#answersLeft += 1
   }
 
-  #flip(call: number): void {
-    this.#taken[call >>> 5] = ((this.#taken[call >>> 5] as number) ^ (1 << (call & 31))) >>> 0
+  #flip(index: number): void {
+    this.#isTaken[index] = 1 - (this.#isTaken[index] as number)
+    this.#hashA ^= mix(index * 2 + 1)
+    this.#hashB ^= mix(index * 2 + 2)
   }
 }
 
+function mix(word: number): number {
+  let mixed = Math.imul(word, 0x9e37_79b1)
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x85eb_ca77)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae3d)
+  return mixed ^ (mixed >>> 16)
+}
 
-/** A list of all invocations and answers in the order of time, behind a head that is neither. */
+/** Answered calls: invocations and answers in the order of time, behind a head that is neither. */
 function makeEvents<Input, Output>(calls: readonly Call<Input, Output>[]): Event {
-  const timed: { readonly at: number; readonly order: number; readonly event: Event }[] = []
-  calls.forEach((call, index) => {
-    const answer: Event = { call: -1, answer: null, previous: null, next: null }
-    const isAnswered = call.answer !== null
-    timed.push({ at: call.invokedAt, order: 0, event: { call: index, answer: isAnswered ? answer : null, previous: null, next: null } })
-    if (call.answer !== null) {
-      assert(call.answer.at >= call.invokedAt, 'an answer before its question')
-      timed.push({ at: call.answer.at, order: 1, event: answer })
-    }
+  const timed: { readonly order: number; readonly event: Event }[] = []
+  calls.forEach(({ answer, invokedAt }, index) => {
+    if (answer === null) return
+    assert(answer.at >= invokedAt, 'an answer before its question')
+    const end: Event = { at: answer.at, call: -1, answer: null, previous: null, next: null }
+    timed.push({ order: 1, event: end })
+    timed.push({ order: 0, event: { at: invokedAt, call: index, answer: end, previous: null, next: null } })
   })
   // At one instant invocations come first: then the operations overlap, the weaker demand.
-  timed.sort((left, right) => left.at - right.at || left.order - right.order)
-  const head: Event = { call: -1, answer: null, previous: null, next: null }
+  timed.sort((left, right) => left.event.at - right.event.at || left.order - right.order)
+  const head: Event = { at: Number.NEGATIVE_INFINITY, call: -1, answer: null, previous: null, next: null }
   let last = head
   for (const { event } of timed) {
     last.next = event
@@ -149,10 +211,6 @@ function makeEvents<Input, Output>(calls: readonly Call<Input, Output>[]): Event
     last = event
   }
   return head
-}
-
-function isInvocation(event: Event): boolean {
-  return event.call >= 0
 }
 
 function unlink(event: Event): void {

@@ -11,6 +11,7 @@ export type ClientReply =
   | { readonly kind: 'nil' }
   | { readonly kind: 'integer'; readonly value: number }
   | { readonly kind: 'error'; readonly text: string }
+  | { readonly kind: 'array'; readonly items: readonly ClientReply[] }
   /** The connection ended first: it may or may not have happened. */
   | { readonly kind: 'lost' }
 
@@ -69,10 +70,11 @@ export class RedisClient {
 
   #receive(chunk: Buffer): void {
     this.#buffer = Buffer.concat([this.#buffer, chunk])
-    const reply = parseReply(this.#buffer)
-    if (reply === null) return
+    const parsed = parseReply(this.#buffer, 0)
+    if (parsed === null) return
+    if (parsed.end !== this.#buffer.length) throw new Error('more bytes than one reply')
     this.#buffer = Buffer.alloc(0)
-    this.#settle(reply)
+    this.#settle(parsed.reply)
   }
 
   #settle(reply: ClientReply): void {
@@ -82,27 +84,47 @@ export class RedisClient {
   }
 }
 
-/** Null: not whole yet. Arrays are not needed here. */
-function parseReply(bytes: Buffer): ClientReply | null {
-  const end = bytes.indexOf('\r\n')
-  if (end < 0) return null
-  const line = bytes.toString('latin1', 1, end)
-  switch (bytes[0]) {
+type Parsed = { readonly reply: ClientReply; readonly end: number }
+
+/** Null: not whole yet. */
+function parseReply(bytes: Buffer, start: number): Parsed | null {
+  const lineEnd = bytes.indexOf('\r\n', start)
+  if (lineEnd < 0) return null
+  const line = bytes.toString('latin1', start + 1, lineEnd)
+  const end = lineEnd + 2
+  switch (bytes[start]) {
     case 0x2b:
-      return { kind: 'status', text: line }
+      return { reply: { kind: 'status', text: line }, end }
     case 0x2d:
-      return { kind: 'error', text: line }
+      return { reply: { kind: 'error', text: line }, end }
     case 0x3a:
-      return { kind: 'integer', value: Number(line) }
-    case 0x24: {
-      const length = Number(line)
-      if (length < 0) return { kind: 'nil' }
-      const start = end + 2
-      return bytes.length < start + length + 2
-        ? null
-        : { kind: 'bulk', text: bytes.toString('latin1', start, start + length) }
-    }
+      return { reply: { kind: 'integer', value: Number(line) }, end }
+    case 0x24:
+      return parseBulk(bytes, end, Number(line))
+    case 0x2a:
+      return parseArray(bytes, end, Number(line))
     default:
-      throw new Error(`unexpected reply ${JSON.stringify(bytes.toString('latin1'))}`)
+      throw new Error(`unexpected reply ${JSON.stringify(bytes.toString('latin1', start))}`)
   }
+}
+
+function parseBulk(bytes: Buffer, start: number, length: number): Parsed | null {
+  if (length < 0) return { reply: { kind: 'nil' }, end: start }
+  if (bytes.length < start + length + 2) return null
+  return {
+    reply: { kind: 'bulk', text: bytes.toString('latin1', start, start + length) },
+    end: start + length + 2,
+  }
+}
+
+function parseArray(bytes: Buffer, start: number, length: number): Parsed | null {
+  const items: ClientReply[] = []
+  let end = start
+  for (let at = 0; at < length; at++) {
+    const parsed = parseReply(bytes, end)
+    if (parsed === null) return null
+    items.push(parsed.reply)
+    end = parsed.end
+  }
+  return { reply: { kind: 'array', items }, end }
 }

@@ -16,6 +16,9 @@ export type SimClusterOptions = {
   readonly nodes: number
   readonly node?: Partial<NodeOptions>
   readonly diskLatencyMs?: (random: SimRandom) => number
+  readonly engineLatencyMs?: (random: SimRandom) => number
+  /** Every log line, as it is written. */
+  readonly onLine?: (line: string) => void
 }
 
 export type SimCluster = {
@@ -35,7 +38,7 @@ export function createSimCluster(options: SimClusterOptions): SimCluster {
   const scheduler = createScheduler()
   const random = createSimRandom(options.seed)
   const network = createSimNetwork({ scheduler, random: random.fork('network') })
-  const log = createSimLog(scheduler)
+  const log = createSimLog(scheduler, undefined, options.onLine)
   const checkers = new Map<GroupId, RaftChecker>()
   const checkerOf = (group: GroupId): RaftChecker => {
     const known = checkers.get(group)
@@ -52,6 +55,7 @@ export function createSimCluster(options: SimClusterOptions): SimCluster {
     checkerOf,
     options: options.node ?? {},
     diskLatencyMs: options.diskLatencyMs ?? ((source: SimRandom) => 0.05 + source.next() * 0.2),
+    engineLatencyMs: options.engineLatencyMs ?? ((source: SimRandom) => source.next() * 0.5),
   }
   const hosts = Array.from({ length: options.nodes }, (_, at) => `n${at + 1}`)
   const seeds = [{ host: 'n1', port: PEER_PORT }]

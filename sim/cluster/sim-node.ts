@@ -6,8 +6,10 @@ import assert from 'node:assert/strict'
 import type { GroupId, ReplicaId } from '../../src/base/ids.ts'
 import { makeNodeId } from '../../src/base/ids.ts'
 import type { Clock } from '../../src/env/clock.ts'
+import { EngineFault } from '../../src/env/engine.ts'
 import type { Address } from '../../src/env/network.ts'
 import { createRaft } from '../../src/raft/create-raft.ts'
+import type { Raft } from '../../src/raft/raft.ts'
 import type { NodeOptions, RunningNode } from '../../src/server/node-options.ts'
 import { startNode } from '../../src/server/node.ts'
 import { createMemoryEngineStore, type MemoryEngineStore } from '../../src/storage/memory-engine.ts'
@@ -18,6 +20,7 @@ import type { DeathNotice, SimNetwork } from '../network.ts'
 import type { RaftChecker } from '../raft-checker.ts'
 import type { SimRandom } from '../random.ts'
 import type { Scheduler } from '../scheduler.ts'
+import { slowEngineStore } from './slow-engine.ts'
 import { watchRaft } from './watched-raft.ts'
 
 export const REDIS_PORT = 6379
@@ -32,34 +35,44 @@ export type SimNodeWorld = {
   readonly checkerOf: (group: GroupId) => RaftChecker
   readonly options: Partial<NodeOptions>
   readonly diskLatencyMs: (random: SimRandom) => number
+  readonly engineLatencyMs: (random: SimRandom) => number
 }
+
+type Watched = { readonly group: GroupId; readonly id: ReplicaId; readonly raft: Raft }
 
 export class SimNode {
   readonly host: string
-  readonly disk: SimDisk
   readonly #world: SimNodeWorld
   readonly #random: SimRandom
-  readonly #engines: MemoryEngineStore
-  readonly #join: readonly Address[]
+  #disk: SimDisk
+  #engines: MemoryEngineStore
+  #join: readonly Address[]
   #clock: SimClock | null = null
   #running: RunningNode | null = null
-  #watched: { readonly group: GroupId; readonly id: ReplicaId }[] = []
+  #watched: Watched[] = []
   #incarnation = 0
+  #disks = 0
+  #engineFault: EngineFault | null = null
   /** What ended the start of the present incarnation, if anything did. */
   startFailure: unknown = null
+  /** Why the running process says that it can't go on, if it does. */
+  failure: Error | null = null
 
   constructor(host: string, join: readonly Address[], world: SimNodeWorld) {
     this.host = host
     this.#world = world
     this.#join = join
     this.#random = world.random.fork(host)
-    const latency = this.#random.fork('disk-latency')
-    this.disk = createSimDisk({
-      random: this.#random.fork('disk'),
-      clock: this.#processClock(),
-      latencyMs: () => world.diskLatencyMs(latency),
-    })
-    this.#engines = createMemoryEngineStore({ random: this.#random.fork('engine') })
+    this.#disk = this.#makeDisk()
+    this.#engines = this.#makeEngines()
+  }
+
+  get disk(): SimDisk {
+    return this.#disk
+  }
+
+  get engines(): MemoryEngineStore {
+    return this.#engines
   }
 
   get isUp(): boolean {
@@ -75,6 +88,10 @@ export class SimNode {
     return this.#clock
   }
 
+  get replicas(): readonly Watched[] {
+    return this.#watched
+  }
+
   start(): void {
     assert(this.#clock === null, `${this.host} runs already`)
     this.#incarnation += 1
@@ -82,25 +99,33 @@ export class SimNode {
     const random = this.#random.fork(`incarnation-${incarnation}`)
     const clock = createSimClock(this.#world.scheduler, {
       driftPerMillion: random.between(-50, 50),
-      skewMs: random.between(-100, 100),
+      skewMs: random.between(-CLOCK_SKEW_MS, CLOCK_SKEW_MS),
     })
+    const engineLatency = random.fork('engine-latency')
     this.#clock = clock
     this.startFailure = null
+    this.failure = null
+    this.#engineFault = null
+    const isPresent = (): boolean => this.#incarnation === incarnation && this.#clock !== null
     const world = {
       clock,
       random,
-      disk: this.disk.disk(),
+      disk: this.#disk.disk(),
       network: this.#world.network.attach(this.host, clock),
-      engines: this.#engines,
+      engines: slowEngineStore(this.#engines, clock, () => this.#world.engineLatencyMs(engineLatency)),
       logger: this.#world.log.logger(this.host),
       makeRaft: this.#makeRaft,
     }
     startNode(world, this.#options()).then(
       (node) => {
-        if (this.#incarnation === incarnation && this.#clock !== null) this.#running = node
+        if (!isPresent()) return
+        this.#running = node
+        void node.failed.then((error) => {
+          if (isPresent()) this.failure = error
+        })
       },
       (error: unknown) => {
-        if (this.#incarnation === incarnation && this.#clock !== null) this.startFailure = error
+        if (isPresent()) this.startFailure = error
       },
     )
   }
@@ -112,11 +137,47 @@ export class SimNode {
     this.#clock = null
     this.#running = null
     this.#world.network.kill(this.host, notice)
-    if (losesPower) this.disk.crash()
-    else this.disk.kill()
+    if (losesPower) this.#disk.crash()
+    else this.#disk.kill()
     this.#engines.crash()
     for (const { group, id } of this.#watched) this.#world.checkerOf(group).crashed(id)
     this.#watched = []
+  }
+
+  /** The next call of the engine that a failure makes final fails, and all after it. */
+  failEngine(errno: string): void {
+    this.#engineFault = new EngineFault('io', 'engine', `the simulated disk says ${errno}`, { errno })
+  }
+
+  /** A new, empty machine under the old name, which joins the cluster as a new replica. */
+  wipe(join: readonly Address[]): void {
+    assert(this.#clock === null, `${this.host} runs`)
+    this.#join = join
+    this.#disk = this.#makeDisk()
+    this.#engines = this.#makeEngines()
+  }
+
+  /** The applied state is gone; it can be had again from the log or a peer. */
+  loseEngines(): void {
+    assert(this.#clock === null, `${this.host} runs`)
+    this.#engines = this.#makeEngines()
+  }
+
+  #makeDisk(): SimDisk {
+    this.#disks += 1
+    const latency = this.#random.fork(`disk-latency-${this.#disks}`)
+    return createSimDisk({
+      random: this.#random.fork(`disk-${this.#disks}`),
+      clock: this.#processClock(),
+      latencyMs: () => this.#world.diskLatencyMs(latency),
+    })
+  }
+
+  #makeEngines(): MemoryEngineStore {
+    return createMemoryEngineStore({
+      random: this.#random.fork(`engine-${this.#disks}`),
+      faultFor: (call) => (call === 'write' || call === 'persist' ? this.#engineFault : null),
+    })
   }
 
   /** The disk outlives processes; what one asked of it ends with its clock. */
@@ -138,8 +199,9 @@ export class SimNode {
     options: Parameters<typeof createRaft>[0],
     state: Parameters<typeof createRaft>[1],
   ) => {
-    this.#watched.push({ group, id: options.id })
-    return watchRaft(createRaft(options, state), state, this.#world.checkerOf(group))
+    const raft = createRaft(options, state)
+    this.#watched.push({ group, id: options.id, raft })
+    return watchRaft(raft, state, this.#world.checkerOf(group))
   }
 
   #options(): NodeOptions {
@@ -165,3 +227,6 @@ export class SimNode {
     }
   }
 }
+
+/** Of each machine's wall clock, in either direction. */
+export const CLOCK_SKEW_MS = 100

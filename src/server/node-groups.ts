@@ -19,5 +19,6 @@ export function groupOptionsOf(options: NodeOptions): GroupOptions {
       cacheBytes: Math.max(4 * MIB, Math.floor(options.maxMemoryBytes * CACHE_SHARE)),
       overlayBytesMax: Math.max(8 * MIB, Math.floor(options.maxMemoryBytes * OVERLAY_SHARE)),
     },
+    ...options.groupOptions,
   }
 }

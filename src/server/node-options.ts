@@ -13,6 +13,7 @@ import type { Logger } from '../env/logger.ts'
 import type { Address, Network } from '../env/network.ts'
 import type { Random } from '../env/random.ts'
 import type { MakeRaft } from '../replica/group-host.ts'
+import type { GroupOptions } from '../replica/group-options.ts'
 import type { NodeStatusSource } from './node-status.ts'
 
 /** Everything a node needs of the world. Two nodes share nothing of it but the network. */
@@ -60,6 +61,8 @@ export type NodeOptions = {
   readonly maxConnections: number
   /** Size of one file of the log; whole sectors of 512 bytes. Absent: the default of base/limits.ts. */
   readonly logSegmentBytes?: number
+  /** Instead of what follows from the options above: small limits, to reach them often. */
+  readonly groupOptions?: Partial<GroupOptions>
   /** How long `stop` hands over leadership and drains before it closes what is left. */
   readonly drainTimeoutMs: number
 }

@@ -1,0 +1,225 @@
+/**
+ * A client that uses the keys of a few groups at random, over whichever node it gets a connection
+ * to, and writes down what it asked and was answered.
+ */
+import assert from 'node:assert/strict'
+import { createSimClock } from '../clock.ts'
+import { type ClientReply, RedisClient } from '../cluster/redis-client.ts'
+import type { SimNetwork } from '../network.ts'
+import type { SimRandom } from '../random.ts'
+import type { Scheduler } from '../scheduler.ts'
+import type { Invocation, KeyHistory } from './key-history.ts'
+import { answerOf, expandText, type KeyOperation } from './key-model.ts'
+
+export type KeyWorkload = {
+  readonly clients: number
+  readonly keyGroups: number
+  readonly pauseMsMax: number
+  readonly readShare: number
+  readonly largeValueShare: number
+  readonly largeValueBytes: number
+  readonly expiryShare: number
+  /** How much sooner than asked a key may expire: by as much as clocks differ. */
+  readonly expiryToleranceMs: number
+  readonly requestTimeoutMs: number
+}
+
+export const KEYS_PER_GROUP = 3
+/** The last key of a group counts; the others hold texts. */
+const COUNTER_KEY = KEYS_PER_GROUP - 1
+const RECONNECT_PAUSE_MS_MAX = 100
+
+export type KeyClientWorld = {
+  readonly scheduler: Scheduler
+  readonly network: SimNetwork
+  readonly hosts: readonly string[]
+  readonly port: number
+  readonly histories: readonly KeyHistory[]
+}
+
+export class KeyClient {
+  readonly name: string
+  readonly #number: number
+  readonly #world: KeyClientWorld
+  readonly #workload: KeyWorkload
+  readonly #random: SimRandom
+  readonly #clock: ReturnType<typeof createSimClock>
+  readonly #redis: RedisClient
+  #lastId = 0
+  #isStopping = false
+  /** Resolves once `stop` was called and nothing is asked any more. */
+  readonly done: Promise<void>
+
+  constructor(number: number, world: KeyClientWorld, workload: KeyWorkload, random: SimRandom) {
+    assert(number >= 1 && number < CLIENTS_MAX)
+    this.#number = number
+    this.name = `c${number}`
+    this.#world = world
+    this.#workload = workload
+    this.#random = random
+    this.#clock = createSimClock(world.scheduler)
+    this.#redis = new RedisClient(world.network.attach(this.name, this.#clock))
+    this.done = this.#run()
+  }
+
+  stop(): void {
+    this.#isStopping = true
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      if (!this.#redis.isConnected) {
+        const host = this.#random.pick(this.#world.hosts)
+        if (!(await this.#redis.connect(host, this.#world.port))) {
+          await this.#pause(RECONNECT_PAUSE_MS_MAX)
+        }
+        continue
+      }
+      const group = this.#random.below(this.#workload.keyGroups)
+      await this.#ask(group, this.#draw())
+      await this.#pause(this.#workload.pauseMsMax)
+    }
+    this.#redis.close()
+  }
+
+  async #ask(group: number, operation: KeyOperation): Promise<void> {
+    const history = this.#world.histories[group]
+    assert(history !== undefined)
+    const invocation = history.invoke(this.name, operation)
+    const timer = this.#clock.setTimer(this.#workload.requestTimeoutMs, () => this.#redis.close())
+    if (operation.kind === 'set' && operation.expires !== 0) this.#expireLater(history, operation)
+    const reply = await this.#redis.call(...wordsOf(group, operation))
+    timer.cancel()
+    const wasRefused = settle(invocation, reply)
+    if (wasRefused) await this.#pause(RECONNECT_PAUSE_MS_MAX)
+  }
+
+  #expireLater(history: KeyHistory, operation: KeyOperation & { readonly kind: 'set' }): void {
+    const afterMs = Math.max(0, (operation.expires % EXPIRY_UNIT) - this.#workload.expiryToleranceMs)
+    const key = operation.writes[0]?.[0] as number
+    const expire = (): void => {
+      history.invoke('store', { kind: 'expire', key, expires: operation.expires }).unknown()
+    }
+    if (afterMs === 0) expire()
+    else this.#clock.setTimer(afterMs, expire)
+  }
+
+  #draw(): KeyOperation {
+    const random = this.#random
+    const { readShare, expiryShare } = this.#workload
+    if (random.chance(readShare)) return { kind: 'get', keys: this.#someKeys() }
+    if (random.chance(0.35)) return { kind: 'increment', key: COUNTER_KEY, by: random.chance(0.8) ? 1 : 10 }
+    const key = random.below(COUNTER_KEY)
+    switch (random.below(8)) {
+      case 0:
+        return { kind: 'append', key, value: this.#value(false) }
+      case 1:
+        return { kind: 'delete', keys: this.#someKeys(), answersOld: false }
+      case 2:
+        return { kind: 'delete', keys: [key], answersOld: true }
+      case 3:
+        return this.#set([[key, this.#value(true)]], true, 0)
+      case 4: {
+        const writes = [0, 1].map((at): readonly [number, string] => [at, this.#value(true)])
+        return this.#set(writes, false, 0)
+      }
+      case 5:
+        return { ...this.#set([[key, this.#value(true)]], false, 0), answersOld: true }
+      default: {
+        const expires = random.chance(expiryShare) ? this.#newExpiry(random.between(1, 999)) : 0
+        return this.#set([[key, this.#value(true)]], false, expires)
+      }
+    }
+  }
+
+  #set(
+    writes: readonly (readonly [number, string])[],
+    ifAbsent: boolean,
+    expires: number,
+  ): KeyOperation & { readonly kind: 'set' } {
+    return { kind: 'set', writes, ifAbsent, expires, answersOld: false }
+  }
+
+  #someKeys(): readonly number[] {
+    return this.#random.chance(0.7) ? [this.#random.below(KEYS_PER_GROUP)] : [0, 1, 2]
+  }
+
+  #value(mayBeLarge: boolean): string {
+    const { largeValueShare, largeValueBytes } = this.#workload
+    const isLarge = mayBeLarge && this.#random.chance(largeValueShare)
+    const bytes = isLarge ? this.#random.below(largeValueBytes) : this.#random.below(20)
+    return `${this.name}-${this.#newId()}/${bytes};`
+  }
+
+  /** Unique among all clients. */
+  #newExpiry(durationMs: number): number {
+    return (this.#newId() * CLIENTS_MAX + this.#number) * EXPIRY_UNIT + durationMs
+  }
+
+  #newId(): number {
+    this.#lastId += 1
+    return this.#lastId
+  }
+
+  #pause(maxMs: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.setTimer(this.#random.next() * maxMs, resolve))
+  }
+}
+
+const CLIENTS_MAX = 64
+/** An expiry is named by a unique number whose last digits are the milliseconds. */
+const EXPIRY_UNIT = 1_000
+
+export function keyName(group: number, key: number): string {
+  return key === COUNTER_KEY ? `count:${group}` : `text:${group}:${key}`
+}
+
+function wordsOf(group: number, operation: KeyOperation): readonly string[] {
+  const name = (key: number): string => keyName(group, key)
+  switch (operation.kind) {
+    case 'get':
+      return [operation.keys.length === 1 ? 'GET' : 'MGET', ...operation.keys.map(name)]
+    case 'increment':
+      return operation.by === 1
+        ? ['INCR', name(operation.key)]
+        : ['INCRBY', name(operation.key), String(operation.by)]
+    case 'append':
+      return ['APPEND', name(operation.key), expandText(operation.value)]
+    case 'delete':
+      return [operation.answersOld ? 'GETDEL' : 'DEL', ...operation.keys.map(name)]
+    case 'set':
+      return setWords(name, operation)
+    case 'expire':
+      throw new Error('nobody asks for an expiry')
+  }
+}
+
+function setWords(
+  name: (key: number) => string,
+  { writes, ifAbsent, expires, answersOld }: KeyOperation & { readonly kind: 'set' },
+): readonly string[] {
+  if (writes.length > 1) return ['MSET', ...writes.flatMap(([key, value]) => [name(key), expandText(value)])]
+  const [key, value] = writes[0] as readonly [number, string]
+  if (answersOld) return ['GETSET', name(key), expandText(value)]
+  const expiry = expires === 0 ? [] : ['PX', String(expires % EXPIRY_UNIT)]
+  return ['SET', name(key), expandText(value), ...(ifAbsent ? ['NX'] : []), ...expiry]
+}
+
+/** Errors that promise that nothing happened; anything else that is not known here is a finding. */
+const REFUSALS = /^(CLUSTERDOWN|TRYAGAIN|LOADING|ERR max number of clients)/
+const UNKNOWN = /^ERR 8004 /
+
+/** True when the server refused. */
+function settle(invocation: Invocation, reply: ClientReply): boolean {
+  if (reply.kind === 'lost' || (reply.kind === 'error' && UNKNOWN.test(reply.text))) {
+    invocation.unknown()
+    return false
+  }
+  if (reply.kind !== 'error') {
+    invocation.answered(answerOf(reply))
+    return false
+  }
+  assert(REFUSALS.test(reply.text), `unexpected error reply: ${reply.text}`)
+  invocation.refused()
+  return true
+}

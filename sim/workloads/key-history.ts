@@ -1,0 +1,111 @@
+/**
+ * What clients asked and were answered, in the order in which it happened, one history per group of
+ * keys that commands use together.
+ *
+ * Time is a count of these events, not the clock: two events at one virtual moment have an order.
+ */
+import assert from 'node:assert/strict'
+import { type Call, checkLinearizability, type Verdict } from '../checkers/linearizability.ts'
+import { type KeyAnswer, type KeyOperation, makeKeyModel } from './key-model.ts'
+
+export type KeyCall = Call<KeyOperation, KeyAnswer>
+
+type OpenCall = {
+  readonly client: string
+  readonly input: KeyOperation
+  readonly invokedAt: number
+  readonly invokedMs: number
+  answer: { readonly at: number; readonly output: KeyAnswer } | null
+  answeredMs: number
+  /** The server said that it did not happen, or nobody cares whether it did. */
+  isVoid: boolean
+}
+
+export type Invocation = {
+  answered(output: KeyAnswer): void
+  /** It did not happen: the server said so. */
+  refused(): void
+  /** It may happen at any time from its invocation on, or never. */
+  unknown(): void
+}
+
+export class KeyHistory {
+  readonly keyCount: number
+  readonly #nowMs: () => number
+  readonly #calls: OpenCall[] = []
+  #time = 0
+
+  constructor(keyCount: number, nowMs: () => number) {
+    this.keyCount = keyCount
+    this.#nowMs = nowMs
+  }
+
+  get calls(): readonly KeyCall[] {
+    return this.#calls.filter((call) => !call.isVoid)
+  }
+
+  get answered(): number {
+    return this.#calls.filter((call) => call.answer !== null).length
+  }
+
+  get unknown(): number {
+    return this.calls.length - this.answered
+  }
+
+  invoke(client: string, input: KeyOperation): Invocation {
+    const call: OpenCall = {
+      client,
+      input,
+      invokedAt: ++this.#time,
+      invokedMs: this.#nowMs(),
+      answer: null,
+      answeredMs: Number.POSITIVE_INFINITY,
+      isVoid: false,
+    }
+    this.#calls.push(call)
+    let isOpen = true
+    const end = (): void => {
+      assert(isOpen, 'an operation ends once')
+      isOpen = false
+    }
+    return {
+      answered: (output) => {
+        end()
+        call.answer = { at: ++this.#time, output }
+        call.answeredMs = this.#nowMs()
+      },
+      refused: () => {
+        end()
+        call.isVoid = true
+      },
+      unknown: () => {
+        end()
+        // A read that nobody saw the answer of says nothing.
+        call.isVoid = input.kind === 'get'
+      },
+    }
+  }
+
+  check(): Verdict {
+    return checkLinearizability(this.calls, makeKeyModel(this.keyCount))
+  }
+
+  /** The last calls, for people. */
+  story(count: number): string {
+    return this.#calls
+      .filter((call) => !call.isVoid)
+      .slice(-count)
+      .map(describe)
+      .join('\n')
+  }
+}
+
+function describe(call: OpenCall): string {
+  const answer = call.answer === null ? '?' : shorten(call.answer.output)
+  const to = call.answer === null ? '…' : call.answeredMs.toFixed(1)
+  return `${call.invokedMs.toFixed(1)}–${to} ${call.client} ${shorten(JSON.stringify(call.input))} → ${answer}`
+}
+
+function shorten(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 80)}…${text.slice(-80)}` : text
+}

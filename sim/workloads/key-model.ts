@@ -1,0 +1,134 @@
+/**
+ * What a few Redis keys must answer when they are used by one client at a time: the model against
+ * which histories are checked. Written from the protocol's documentation, not from src/kv.
+ *
+ * Texts are made of tokens `id/N;` followed by N dots, so that a value of 100 KB is a few bytes in
+ * the model, and every byte of what came back is still compared.
+ */
+import type { ClientReply } from '../cluster/redis-client.ts'
+import type { Model } from '../checkers/linearizability.ts'
+
+/** One command, keys by their place in the group. */
+export type KeyOperation =
+  | { readonly kind: 'get'; readonly keys: readonly number[] }
+  | {
+      readonly kind: 'set'
+      readonly writes: readonly (readonly [key: number, value: string])[]
+      readonly ifAbsent: boolean
+      /** Names the expiry, if the command gives one. */
+      readonly expires: number
+      readonly answersOld: boolean
+    }
+  | { readonly kind: 'append'; readonly key: number; readonly value: string }
+  | { readonly kind: 'increment'; readonly key: number; readonly by: number }
+  | { readonly kind: 'delete'; readonly keys: readonly number[]; readonly answersOld: boolean }
+  /** The store's own doing, at any time after the expiry is due. */
+  | { readonly kind: 'expire'; readonly key: number; readonly expires: number }
+
+/** What was answered, as text that can be compared. */
+export type KeyAnswer = string
+
+type Cell = { readonly value: string; readonly expires: number } | null
+export type KeyState = readonly Cell[]
+
+const NO_EXPIRY = 0
+
+export function makeKeyModel(keyCount: number): Model<KeyState, KeyOperation, KeyAnswer> {
+  return {
+    initial: new Array<Cell>(keyCount).fill(null),
+    step: (state, operation, answer) => {
+      const next = perform(state, operation)
+      return next === null || (answer !== undefined && next.answer !== answer) ? null : next.state
+    },
+    keyOf: (state) => state.map((cell) => (cell === null ? '-' : `${cell.value}@${cell.expires}`)).join(' '),
+  }
+}
+
+type Performed = { readonly state: KeyState; readonly answer: KeyAnswer }
+
+function perform(state: KeyState, operation: KeyOperation): Performed | null {
+  switch (operation.kind) {
+    case 'get':
+      return { state, answer: operation.keys.map((key) => show(state[key] ?? null)).join(' ') }
+    case 'set':
+      return performSet(state, operation)
+    case 'append': {
+      const before = state[operation.key] ?? null
+      const value = (before?.value ?? '') + operation.value
+      const expires = before?.expires ?? NO_EXPIRY
+      return { state: put(state, operation.key, { value, expires }), answer: String(lengthOf(value)) }
+    }
+    case 'increment': {
+      const before = state[operation.key] ?? null
+      const value = String(Number(before?.value ?? '0') + operation.by)
+      const expires = before?.expires ?? NO_EXPIRY
+      return { state: put(state, operation.key, { value, expires }), answer: value }
+    }
+    case 'delete': {
+      const present = operation.keys.filter((key) => (state[key] ?? null) !== null)
+      const next = operation.keys.reduce((left, key) => put(left, key, null), state)
+      const old = operation.answersOld ? show(state[operation.keys[0] as number] ?? null) : null
+      return { state: next, answer: old ?? String(present.length) }
+    }
+    case 'expire':
+      return state[operation.key]?.expires === operation.expires
+        ? { state: put(state, operation.key, null), answer: '' }
+        : null
+  }
+}
+
+function performSet(state: KeyState, operation: KeyOperation & { readonly kind: 'set' }): Performed {
+  const { writes, ifAbsent, expires, answersOld } = operation
+  const first = writes[0] as readonly [number, string]
+  const old = state[first[0]] ?? null
+  if (ifAbsent && old !== null) return { state, answer: answersOld ? show(old) : 'nil' }
+  const next = writes.reduce((left, [key, value]) => put(left, key, { value, expires }), state)
+  return { state: next, answer: answersOld ? show(old) : 'OK' }
+}
+
+function put(state: KeyState, key: number, cell: Cell): KeyState {
+  return state.map((before, at) => (at === key ? cell : before))
+}
+
+function show(cell: Cell): string {
+  return cell === null ? 'nil' : `"${cell.value}"`
+}
+
+// ---- Texts
+
+/** The bytes a token stands for. */
+export function expandText(tokens: string): string {
+  return tokens.replace(/\/(\d+);/g, (token, count: string) => token + '.'.repeat(Number(count)))
+}
+
+/** The inverse, or the text itself where a byte is not what it must be. */
+export function compactText(text: string): string {
+  return text.replace(/\/(\d+);(\.*)/g, (whole, count: string, dots: string) =>
+    dots.length === Number(count) ? `/${count};` : whole,
+  )
+}
+
+function lengthOf(tokens: string): number {
+  let length = tokens.length
+  for (const [, count] of tokens.matchAll(/\/(\d+);/g)) length += Number(count)
+  return length
+}
+
+/** An answer as the model says it. */
+export function answerOf(reply: ClientReply): KeyAnswer {
+  switch (reply.kind) {
+    case 'status':
+      return reply.text
+    case 'bulk':
+      return `"${compactText(reply.text)}"`
+    case 'integer':
+      return String(reply.value)
+    case 'nil':
+      return 'nil'
+    case 'array':
+      return reply.items.map(answerOf).join(' ')
+    case 'error':
+    case 'lost':
+      throw new Error(`${reply.kind} is no answer of a key`)
+  }
+}
