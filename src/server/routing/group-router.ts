@@ -150,7 +150,9 @@ export class GroupRouter<Command, Reply> {
         group.propose(operation.command, operation.bytes, operation)
         return
       }
-      if (!operation.isWrite && group.raft.leader !== null && operation.attempt === 1) {
+      // A follower's read that failed is asked of the leader; the leader has nobody else to ask.
+      const mayQuery = group.isLeader || (group.raft.leader !== null && operation.attempt === 1)
+      if (!operation.isWrite && mayQuery) {
         group.query(operation.command, operation)
         return
       }
