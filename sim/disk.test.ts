@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { describe, test } from 'node:test'
-import { DiskFault } from '../src/env/disk.ts'
 import type { Disk } from '../src/env/disk.ts'
+import { DiskFault } from '../src/env/disk.ts'
 import { describeDisk } from '../test/conformance/disk-suite.ts'
-import { createSimDisk } from './disk.ts'
 import type { SimDiskCall } from './disk.ts'
+import { createSimDisk } from './disk.ts'
 import { createSimRandom } from './random.ts'
 
 describeDisk('simulated disk', async () => {
@@ -154,10 +154,14 @@ describe('a crash', () => {
 })
 
 describe('faults', () => {
-  const failing =
-    (operation: string, errno: string, times: number = 1) =>
-    (call: SimDiskCall): { kind: 'error'; errno: string } | null =>
-      call.operation === operation && times-- > 0 ? { kind: 'error', errno } : null
+  const failing = (operation: string, errno: string) => {
+    let hasFailed = false
+    return (call: SimDiskCall): { kind: 'error'; errno: string } | null => {
+      if (hasFailed || call.operation !== operation) return null
+      hasFailed = true
+      return { kind: 'error', errno }
+    }
+  }
 
   test('a failed datasync is not made good by one that works', async () => {
     const seen = await outcomes2(async (sim) => {
