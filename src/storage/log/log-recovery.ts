@@ -7,7 +7,7 @@
  * of all. A failure that says nothing about the bytes (no file handles, say) is thrown.
  */
 import assert from 'node:assert/strict'
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { MalformedBytes } from '../../base/byte-reader.ts'
 import type { GroupId } from '../../base/ids.ts'
 import type { Disk } from '../../env/disk.ts'

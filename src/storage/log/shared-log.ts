@@ -5,7 +5,7 @@
  * Callers append records at any time; all that is waiting is written and synced together (group
  * commit), and each append is told when its records are durable, in the order of the appends.
  * The log keeps no entries in memory for its callers: after `open` it hands each group what it
- * found, once.
+ * found, once. Entries that come in are never modified: their payloads are copied inside `append`.
  *
  * Failure model: a failed write or datasync abandons the segment (never synced again) and fails
  * every append since with the same error; `status` becomes `failed`, and the log accepts nothing
@@ -82,7 +82,8 @@ export interface SharedLog {
    * `onDurable` is called once: without error when all `records` are durable, with the error when
    * they may not be. Calls come in the order of the appends, never inside `append`. The records
    * of one append survive together or not at all. Throws on records that don't follow from the
-   * group's earlier ones: a gap, a term that falls, a vote that changes.
+   * group's earlier ones (a gap, a term that falls, a vote that changes): a bug of the caller, after
+   * which the process must end, since part of the records may already be queued.
    */
   append(records: readonly LogRecord[], onDurable: (error?: Error) => void): void
   readonly status: LogStatus
