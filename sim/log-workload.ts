@@ -74,6 +74,7 @@ function applyToGroup(group: GroupModel, record: Exclude<LogRecord, { kind: 'dro
       const membership = Buffer.from(record.membership).toString()
       return { ...group, base: record.position, membership, entries: kept }
     }
+    case 'damaged':
     case 'repaired':
       return group
   }

@@ -46,6 +46,9 @@ export function watchRaft(raft: Raft, state: RaftState, checker: RaftChecker): R
     get logBytes() {
       return raft.logBytes
     },
+    get isRepairing() {
+      return raft.isRepairing
+    },
     status: () => raft.status(),
     termAt: (index) => raft.termAt(index),
     membershipAt: (index) => raft.membershipAt(index),

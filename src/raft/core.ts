@@ -42,6 +42,8 @@ export type Core = {
   dispatched: LogIndex
   /** Not null while the log is damaged. */
   mayVoteFrom: LogIndex | null
+  /** A leader has shown where the log of a damaged replica must reach: see `learnRepairGoal`. */
+  isRepairGoalKnown: boolean
 
   electionElapsed: number
   electionTimeout: number
@@ -108,6 +110,7 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     restored: state.applied,
     dispatched: state.applied,
     mayVoteFrom: state.mayVoteFrom,
+    isRepairGoalKnown: false,
     electionElapsed: 0,
     electionTimeout: 0,
     heartbeatElapsed: 0,
@@ -183,9 +186,21 @@ export function isRepairing(core: Core): boolean {
   return core.mayVoteFrom !== null
 }
 
+/**
+ * Storage can't tell how far a log reached whose end is gone. A leader can: once it has committed an
+ * entry of its own term, everything committed before is in its log, and what this replica had
+ * acknowledged beyond that counts for nobody any more, since its damage is known to the leader.
+ */
+export function learnRepairGoal(core: Core, leaderCommit: LogIndex): void {
+  if (core.mayVoteFrom === null || core.log.termAt(leaderCommit) !== core.term) return
+  core.isRepairGoalKnown = true
+  if (leaderCommit > core.mayVoteFrom) core.mayVoteFrom = leaderCommit
+}
+
 /** A damaged log is whole again once it reaches, durably, everything this replica ever acknowledged. */
 export function endRepair(core: Core): void {
-  if (core.mayVoteFrom !== null && core.durability.persistedIndex >= core.mayVoteFrom) core.mayVoteFrom = null
+  if (core.mayVoteFrom === null || !core.isRepairGoalKnown) return
+  if (core.durability.persistedIndex >= core.mayVoteFrom) core.mayVoteFrom = null
 }
 
 /** Appends to the log; a membership takes effect at once. */

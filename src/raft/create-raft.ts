@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { ReplicaId } from '../base/ids.ts'
 import type { LogIndex, Term } from '../base/log-entry.ts'
 import type { Core } from './core.ts'
-import { makeCore } from './core.ts'
+import { isRepairing, makeCore } from './core.ts'
 import { campaign, peerClosed, tickElection } from './election.ts'
 import { offerSnapshot } from './follower.ts'
 import { checkInvariants } from './invariants.ts'
@@ -66,6 +66,10 @@ class Replica implements Raft {
   get logBytes(): number {
     const { log } = this.#core
     return log.bytesBetween(log.base.index, log.lastIndex)
+  }
+
+  get isRepairing(): boolean {
+    return isRepairing(this.#core)
   }
 
   status(): RaftStatus {

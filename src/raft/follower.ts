@@ -11,7 +11,16 @@ import type { ReplicaId } from '../base/ids.ts'
 import type { Entry, LogIndex, LogPosition, Term } from '../base/log-entry.ts'
 import { TERM_ZERO } from '../base/log-entry.ts'
 import type { Core } from './core.ts'
-import { appendEntry, commitTo, isRepairing, send, sendAfterPersist, truncateFrom } from './core.ts'
+import {
+  appendEntry,
+  commitTo,
+  endRepair,
+  isRepairing,
+  learnRepairGoal,
+  send,
+  sendAfterPersist,
+  truncateFrom,
+} from './core.ts'
 import type { Append, Heartbeat } from './message.ts'
 import type { SnapshotPosition } from './raft.ts'
 import { becomeFollower } from './roles.ts'
@@ -46,6 +55,8 @@ export function handleAppend(core: Core, message: Append): void {
   const lastNew = (message.previous.index + message.entries.length) as LogIndex
   assert(lastNew <= log.lastIndex)
   commitTo(core, Math.min(message.commit, lastNew) as LogIndex)
+  learnRepairGoal(core, message.commit)
+  endRepair(core)
   accept(core, message.from, lastNew)
 }
 

@@ -200,11 +200,18 @@ test('a damaged log neither votes nor campaigns nor counts, until a leader has r
   const first = bench.append(3, 3, position(1, 2), [entry(3, 1)])
   assert.deepEqual(find(first, 'appendReply')[0]?.isRepairing, true)
   bench.append(3, 3, position(1, 3), [entry(4, 1)])
-  const last = bench.append(3, 3, position(1, 4), [], 4)
+  const old = bench.append(3, 3, position(1, 4), [], 4)
+  assert.deepEqual(
+    find(old, 'appendReply')[0]?.isRepairing,
+    true,
+    'more may be committed than it has heard of',
+  )
+  bench.append(3, 3, position(1, 4), [entry(5, 3)], 4)
+  const last = bench.append(3, 3, position(3, 5), [], 5)
   assert.deepEqual(find(last, 'appendReply')[0]?.isRepairing, false)
   assert.deepEqual(
     bench.applied.map((each) => each.index),
-    [4],
+    [4, 5],
     'what the engine had is not applied again',
   )
   assert.equal(ask(4), true)

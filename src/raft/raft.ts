@@ -49,9 +49,9 @@ export type RaftState = {
   readonly applied: LogIndex
   /**
    * The log lost synced bytes (see storage): this replica neither votes nor campaigns, and what it
-   * holds counts for no quorum, until a leader has brought its durable log to this index, which must
-   * not be less than anything it ever acknowledged. `applied` and the commit index may then lie
-   * beyond the log. Null when the log is whole.
+   * holds counts for no quorum, until a leader has brought its durable log to this index, the
+   * highest that it is known to have acknowledged, and to what that leader has committed. `applied`
+   * and the commit index may then lie beyond the log. Null when the log is whole.
    */
   readonly mayVoteFrom: LogIndex | null
 }
@@ -138,6 +138,8 @@ export interface Raft {
   readonly lastIndex: LogIndex
   /** Payload bytes of the entries held in memory. */
   readonly logBytes: number
+  /** The log was damaged and no leader has brought it back yet. */
+  readonly isRepairing: boolean
 
   tick(): void
   step(message: Message): void

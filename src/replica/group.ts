@@ -88,6 +88,7 @@ export class Group<Command, Reply> {
   #isPumpScheduled = false
   #isInstalling = false
   #isStopped = false
+  #isRepairing: boolean
   #health: GroupHealth = { kind: 'healthy' }
   #changeMark = ''
   #lastCheckIndex: LogIndex | null = null
@@ -105,6 +106,7 @@ export class Group<Command, Reply> {
     this.#advanceTimeCommand = opened.advanceTime
     this.#world = world
     this.#callbacks = callbacks
+    this.#isRepairing = raft.isRepairing
     this.store = opened.makeStore({
       onFlushed: () => this.#onFlushed(),
       onFailure: (error) => this.#fail(`the engine failed: ${String(error)}`),
@@ -237,6 +239,7 @@ export class Group<Command, Reply> {
     this.#proposer.proposePending()
     this.#reader.askRound()
     while (this.raft.hasReady() && !this.#isInstalling) this.#carryOut(this.raft.takeReady())
+    if (this.#isRepairing && !this.raft.isRepairing) this.#endRepair()
     this.#cutter.consider()
     this.#noticeChange()
   }
@@ -252,6 +255,15 @@ export class Group<Command, Reply> {
     for (const grant of ready.reads) this.#reader.settleRound(grant.context, grant.index)
     for (const context of ready.droppedReads) this.#reader.settleRound(context, null)
     for (const request of ready.snapshotsToSend) this.#sendSnapshot(request)
+  }
+
+  #endRepair(): void {
+    this.#isRepairing = false
+    this.#persister.markRepaired()
+    this.#world.logger.warning('the damaged log of this replica was filled from its peers', {
+      group: this.id,
+      last: this.raft.lastIndex,
+    })
   }
 
   #persist(ready: Ready): void {

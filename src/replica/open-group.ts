@@ -16,7 +16,7 @@ import type { Logger } from '../env/logger.ts'
 import { decodeMembership, encodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
 import type { RaftState } from '../raft/raft.ts'
-import type { LogRecord, RecoveredGroup } from '../storage/log/shared-log.ts'
+import type { LogDamage, LogRecord, RecoveredGroup } from '../storage/log/shared-log.ts'
 import { APPLIED_KEY, type AppliedRecord, decodeApplied, garbageRanges } from './engine-records.ts'
 import { StoredHash } from './stored-hash.ts'
 
@@ -119,8 +119,23 @@ async function startEmpty(
   )
   const empty = await createGroupState(engine, found.group, NO_MEMBERSHIP)
   const mayVoteFrom = Math.max(last, found.damage?.lastSyncedIndex ?? 0) as LogIndex
-  const raft = { ...empty.raft, hardState: { ...found.hardState, commit: INDEX_ZERO }, mayVoteFrom }
-  return { ...empty, raft, logRepair: [restart(found.group, raft)] }
+  const hardState = { ...found.hardState, commit: INDEX_ZERO }
+  const raft = { ...empty.raft, hardState, mayVoteFrom }
+  const { group } = found
+  const damage: LogDamage = found.damage ?? {
+    path: '',
+    offset: 0,
+    lastSyncedIndex: mayVoteFrom,
+    detail: `the engine lost what was cut from the log up to entry ${found.base.index}`,
+  }
+  // In one append: a crash leaves the old log or the new one, never one that votes without its past.
+  const logRepair: readonly LogRecord[] = [
+    { kind: 'dropGroup', group },
+    restart(group, raft),
+    { kind: 'hardState', group, hardState },
+    { kind: 'damaged', group, damage: { ...damage, lastSyncedIndex: mayVoteFrom } },
+  ]
+  return { ...empty, raft, logRepair }
 }
 
 function restart(group: GroupId, raft: RaftState): LogRecord {

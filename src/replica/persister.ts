@@ -43,6 +43,11 @@ export class Persister {
     this.#add([{ kind: 'base', group: this.#group, position, membership, discardsTail: false }], () => {})
   }
 
+  /** What the log holds from here on is all that this replica answers for: its damage is undone. */
+  markRepaired(): void {
+    this.#add([{ kind: 'repaired', group: this.#group }], () => {})
+  }
+
   /** After the log was reopened: everything not known to be durable goes into the new segment. */
   resume(): void {
     assert(this.#isFailed)

@@ -258,6 +258,9 @@ export class SegmentedLog implements SharedLog {
         this.#groups.delete(record.group)
         this.#damagedGroups.delete(record.group)
         return writer.dropGroup(record.group)
+      case 'damaged':
+        this.#damagedGroups.add(record.group)
+        return writer.damage(record.group, this.#indexOf(record.group).last, record.damage)
       case 'repaired': {
         const index = this.#indexOf(record.group)
         this.#damagedGroups.delete(record.group)
@@ -564,6 +567,7 @@ function boundOf(records: readonly LogRecord[]): number {
         bytes += (entries[place] as Entry).payload.length + ENTRY_OVERHEAD_BYTES
       }
     } else if (record.kind === 'base') bytes += record.membership.length
+    else if (record.kind === 'damaged') bytes += 4 * (record.damage.path.length + record.damage.detail.length)
   }
   // One tag per sector, and the tags of the list of what they displaced.
   bytes += Math.ceil(bytes / 256)

@@ -33,6 +33,11 @@ export type LogRecord =
   /** The group is gone from this node; nothing of it is handed out after the next open. */
   | { readonly kind: 'dropGroup'; readonly group: GroupId }
   /**
+   * The group has lost what it had acknowledged, in a way that only its host knows: damage, as if
+   * `open` had found it.
+   */
+  | { readonly kind: 'damaged'; readonly group: GroupId; readonly damage: LogDamage }
+  /**
    * The damage of the group is undone: the log up to its present end, and the hard state written
    * last, are what this replica may answer for. Until this is durable, every open reports the damage.
    */
