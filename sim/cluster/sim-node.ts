@@ -149,6 +149,10 @@ export class SimNode {
     this.#engineFault = new EngineFault('io', 'engine', `the simulated disk says ${errno}`, { errno })
   }
 
+  get hasEngineFault(): boolean {
+    return this.#engineFault !== null
+  }
+
   /** A new, empty machine under the old name, which joins the cluster as a new replica. */
   wipe(join: readonly Address[]): void {
     assert(this.#clock === null, `${this.host} runs`)

@@ -80,7 +80,9 @@ export class Nemesis {
       node.disk.setCapacity(Number.POSITIVE_INFINITY)
       node.disk.releaseStalls()
       // A replica whose engine failed stops for good: that is what it says.
-      if (facts.isExcused && node.isUp && !this.#isWell(node)) this.#crash(node, false, 0)
+      if (node.isUp && (node.hasEngineFault || (facts.isExcused && !this.#isWell(node)))) {
+        this.#crash(node, false, 0)
+      }
       if (!node.isUp) facts.restartAtMs = this.#nowMs
     }
   }

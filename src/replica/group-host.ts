@@ -16,7 +16,7 @@ import { createRaft } from '../raft/create-raft.ts'
 import type { Membership } from '../raft/membership.ts'
 import { decodeMessage } from '../raft/message-codec.ts'
 import type { Raft, RaftOptions, RaftState } from '../raft/raft.ts'
-import type { SharedLog } from '../storage/log/shared-log.ts'
+import type { RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
 import { Group, type GroupHealth } from './group.ts'
 import type { GroupOptions } from './group-options.ts'
 import type { GroupMachine } from './group-machine.ts'
@@ -92,9 +92,10 @@ export class GroupHost {
     return this.#groups
   }
 
-  /** Opens what the log holds; the caller then starts the ticks. */
-  async recover(): Promise<void> {
-    for (const found of this.#world.log.takeRecovered()) {
+  /** Opens what the log holds, and returns it; the caller then starts the ticks. */
+  async recover(): Promise<readonly RecoveredGroup[]> {
+    const recovered = this.#world.log.takeRecovered()
+    for (const found of recovered) {
       if (found.damage !== null) {
         this.#world.logger.error(
           'the log of a group is damaged; its replica asks its peers before it votes',
@@ -110,6 +111,7 @@ export class GroupHost {
         recoverGroupState(engine, found, this.#self, this.#world.logger),
       )
     }
+    return recovered
   }
 
   /** A founding voter of a new group. */

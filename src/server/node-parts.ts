@@ -23,9 +23,10 @@ import type { Group } from '../replica/group.ts'
 import { GroupHost } from '../replica/group-host.ts'
 import { Transport } from '../replica/transport/transport.ts'
 import type { Identity } from '../storage/identity.ts'
-import type { SharedLog } from '../storage/log/shared-log.ts'
+import type { RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
 import { buildStatus } from './build-status.ts'
 import { ControlService } from './control/control-service.ts'
+import { foreseeCatalog } from './control/foresee-catalog.ts'
 import { type Machines, makeMachines } from './machines.ts'
 import { Maintenance } from './maintenance.ts'
 import { groupOptionsOf } from './node-groups.ts'
@@ -141,13 +142,13 @@ export class NodeParts implements RunningNode {
     this.transport.identify(this.#transportIdentity(this.endpoints.peer))
     const host = this.#makeHost(self)
     this.#host = host
-    await host.recover()
+    const recovered = await host.recover()
     for (const group of founding?.groups ?? []) {
       if (!host.groups.has(group)) await host.found(group, (founding as Founding).founding)
     }
     this.#routers = this.#makeRouters(self)
     this.#control = this.#makeControl(host, this.#routers, self)
-    this.#control.start(seed)
+    this.#control.start(seed, await this.#foreseen(host, recovered))
     host.start()
     if (founding !== null) this.#bootstrap(clusterId)
   }
@@ -221,6 +222,14 @@ export class NodeParts implements RunningNode {
     while (leading.some((group) => group.isLeader) && this.#world.clock.monotonicMs() < endMs) {
       await sleep(this.#world.clock, HANDOVER_POLL_MS)
     }
+  }
+
+  async #foreseen(host: GroupHost, recovered: readonly RecoveredGroup[]): Promise<Catalog | null> {
+    const control = host.groups.get(CONTROL_GROUP)
+    const entries = recovered.find((found) => found.group === CONTROL_GROUP)?.entries ?? []
+    return control === undefined
+      ? null
+      : foreseeCatalog(this.#machines.cluster.machine, control.store, entries)
   }
 
   #bootstrap(clusterId: string): void {

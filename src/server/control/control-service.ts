@@ -39,6 +39,8 @@ export class ControlService {
   readonly #watcher: CatalogWatcher
   /** What members said of themselves when they connected: newer than the catalog, until they are in it. */
   readonly #heardAddresses = new Map<ReplicaId, Address>()
+  /** What the log says before it is known to be committed: without it nobody could be asked for a vote. */
+  #foreseen: Catalog | null = null
   #timer: Timer | null = null
   #isAnnounced = false
   #isAnnouncing = false
@@ -59,8 +61,10 @@ export class ControlService {
     return this.#watcher.catalog
   }
 
-  start(seed: Catalog | null): void {
+  start(seed: Catalog | null, foreseen: Catalog | null): void {
+    this.#foreseen = foreseen
     if (seed !== null) this.#watcher.seed(seed)
+    else this.#connectPeers()
     this.onApplied(CONTROL_GROUP)
     this.#schedule()
   }
@@ -139,7 +143,7 @@ export class ControlService {
   #connectPeers(): void {
     const { catalog } = this
     const peers = new Map<ReplicaId, Address>(catalog === null ? this.#heardAddresses : [])
-    for (const { replicaId, peer } of catalog?.nodes ?? []) {
+    for (const { replicaId, peer } of (catalog ?? this.#foreseen)?.nodes ?? []) {
       if (replicaId !== this.#options.self) peers.set(replicaId, this.#heardAddresses.get(replicaId) ?? peer)
     }
     this.#options.transport.setPeers(peers)
