@@ -131,6 +131,8 @@ class SeedRun {
       ...calls,
       `-- log`,
       this.#cluster.log.story(lines),
+      `-- nodes`,
+      ...this.#cluster.nodes.flatMap(describeNode),
       this.#undecided,
     ].join('\n')
   }
@@ -283,6 +285,20 @@ class SeedRun {
       traceHash: scheduler.traceHash(),
     }
   }
+}
+
+function describeNode(node: SimNode): readonly string[] {
+  const state = node.running?.status().nodes.find(({ id }) => id === node.host)?.state
+  const head = `${node.host} ${node.isUp ? (state ?? 'starting') : 'down'} ${node.clock?.state ?? ''}`
+  return [
+    head,
+    ...node.replicas.map(({ group, raft }) => {
+      const { progress, ...status } = raft.status()
+      const peers = progress === null ? '' : ` ${JSON.stringify([...progress])}`
+      const repairs = raft.isRepairing ? ' repairing' : ''
+      return `   group ${group}${repairs} ${JSON.stringify(status)}${peers}`
+    }),
+  ]
 }
 
 function textOf(cause: unknown): string {

@@ -148,9 +148,13 @@ export class NodeParts implements RunningNode {
     }
     this.#routers = this.#makeRouters(self)
     this.#control = this.#makeControl(host, this.#routers, self)
-    this.#control.start(seed, await this.#foreseen(host, recovered))
+    const foreseen = await this.#foreseen(host, recovered)
+    this.#control.start(seed, foreseen)
     host.start()
-    if (founding !== null) this.#bootstrap(clusterId)
+    // Also after a crash between founding the groups and the first entry.
+    if (founding !== null || (this.#identity.origin === 'created' && foreseen === null)) {
+      this.#bootstrap(clusterId, founding !== null)
+    }
   }
 
   serve(): void {
@@ -232,13 +236,15 @@ export class NodeParts implements RunningNode {
       : foreseeCatalog(this.#machines.cluster.machine, control.store, entries)
   }
 
-  #bootstrap(clusterId: string): void {
+  #bootstrap(clusterId: string, isFirst: boolean): void {
     const command: ClusterCommand = { kind: 'bootstrap', clusterId, node: this.facts }
     const routers = this.#routers as Routers
     routers.cluster.submit(
       { group: CONTROL_GROUP, isWrite: true, command, bytes: 512 },
       () => {},
-      (failure) => this.#fail(new Error(`the cluster could not be founded: ${failure.kind}`)),
+      (failure) => {
+        if (isFirst) this.#fail(new Error(`the cluster could not be founded: ${failure.kind}`))
+      },
     )
   }
 

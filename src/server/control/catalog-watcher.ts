@@ -46,11 +46,13 @@ export class CatalogWatcher {
     this.#isReading = true
     this.#isStale = false
     store.fetch([CATALOG_KEY], []).then(
-      () => {
+      ({ values }) => {
         this.#isReading = false
+        // The cache keeps only what it has room for.
         const known = store.get(CATALOG_KEY)
-        if (known !== undefined) this.#take(known)
-        else if (this.#isStale) this.#read(store)
+        const found = known !== undefined ? known : values.get(CATALOG_KEY)
+        if (found !== undefined) this.#take(found)
+        if (known === undefined && this.#isStale) this.#read(store)
       },
       (error: unknown) => {
         this.#isReading = false

@@ -130,7 +130,11 @@ export class ControlService {
     this.#options.logger.info('a node asks to join', { nodeId: node.nodeId, address: node.peer })
     this.#options.router.submit(
       { group: CONTROL_GROUP, isWrite: true, command: { kind: 'join', node }, bytes: COMMAND_BYTES },
-      (reply) => respond((writer) => writeJson(writer, reply)),
+      // Not founded yet: worth asking again, unlike any other refusal.
+      (reply) =>
+        respond(
+          reply.kind === 'refused' && this.catalog === null ? null : (writer) => writeJson(writer, reply),
+        ),
       () => respond(null),
     )
   }
