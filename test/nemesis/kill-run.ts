@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Distribution, distribution, GapWatch } from './gap-watch.ts'
+import type { Exit, NodeProcess } from './node-process.ts'
 import { checkAll } from './numbered-check.ts'
 import { NumberedClient } from './numbered-client.ts'
-import type { Exit, NodeProcess } from './node-process.ts'
 import { pseudoRandom } from './pseudo-random.ts'
 import type { RealCluster } from './real-cluster.ts'
 import { type Connect, connectResp } from './resp-connection.ts'
@@ -159,21 +159,30 @@ class KillRun {
     this.#startWatching()
     const exit = await this.#end(leader)
     this.#exits[String(exit.signal ?? exit.code)] = (this.#exits[String(exit.signal ?? exit.code)] ?? 0) + 1
+    // Nobody writes without the only node there is: its start belongs to the gap.
+    const isAlone = this.#cluster.nodes.length === 1
+    if (isAlone) await this.#restart(leader)
     await this.#untilAllWrite()
     await sleep(AFTERMATH_MS)
     this.#survivorErrors += troubles(survivors) - troublesBefore
     const gap = this.#takeGaps(survivors, attached)
-    await this.#options.afterKill?.(leader)
-    this.#startWatching()
-    await leader.start()
-    await this.#cluster.untilSettled()
-    this.#starts.push(leader.lastStartMs)
-    const nowMs = performance.now()
-    this.#gaps.rejoin.push(...this.#clients.map((client) => client.gap.stop(nowMs)))
+    if (!isAlone) {
+      this.#startWatching()
+      await this.#restart(leader)
+      const nowMs = performance.now()
+      this.#gaps.rejoin.push(...this.#clients.map((client) => client.gap.stop(nowMs)))
+    }
     for (const client of this.#clients) client.goHome()
     this.#options.onKill?.(
       `kill ${kill}: ${leader.id}, no write for ${Math.round(gap)} ms, back after ${Math.round(leader.lastStartMs)} ms`,
     )
+  }
+
+  async #restart(leader: NodeProcess): Promise<void> {
+    await this.#options.afterKill?.(leader)
+    await leader.start()
+    await this.#cluster.untilSettled()
+    this.#starts.push(leader.lastStartMs)
   }
 
   async #end(leader: NodeProcess): Promise<Exit> {

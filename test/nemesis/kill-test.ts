@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util'
 import type { Distribution } from './gap-watch.ts'
 import { type KillResult, runKills } from './kill-run.ts'
+import { startCutCluster } from './power-cut/cut-cluster.ts'
 import { startCluster } from './real-cluster.ts'
 
 const { values } = parseArgs({
@@ -20,8 +21,13 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
+    'power-cut': { type: 'boolean', default: false },
+    'no-sync': { type: 'boolean', default: false },
   },
 })
+
+/** The first ones tell the story. */
+const FINDINGS_SHOWN = 20
 
 function row(name: string, { count, p50, p90, p99, max }: Distribution): string {
   const cell = (value: number): string => String(value).padStart(9)
@@ -44,19 +50,30 @@ function summarize(result: KillResult): string {
     row('no write acknowledged while it came back', gapMs.rejoin) +
     row('from start to serving', result.startMs) +
     row('from the signal to the end', result.stopMs) +
-    findings.map((line) => `  ${line}\n`).join('')
+    findings
+      .slice(0, FINDINGS_SHOWN)
+      .map((line) => `  ${line}\n`)
+      .join('')
   )
 }
 
-const cluster = await startCluster({ nodes: Number(values.nodes) })
+const cuts = values['power-cut']
+  ? await startCutCluster({
+      nodes: Number(values.nodes),
+      seed: Number(values.seed),
+      syncsNothing: values['no-sync'],
+    })
+  : null
+const cluster = cuts?.cluster ?? (await startCluster({ nodes: Number(values.nodes) }))
 try {
   const result = await runKills(cluster, {
     kills: Number(values.kills),
     signal: values.signal === 'TERM' ? 'SIGTERM' : 'SIGKILL',
     clients: Number(values.clients),
     seed: Number(values.seed),
+    ...(cuts === null ? {} : { afterKill: cuts.cut }),
     onKill: (line) => {
-      if (values.verbose) console.error(line)
+      if (values.verbose) console.error(line, cuts?.reports.at(-1) ?? '')
     },
   })
   console.log(values.json ? JSON.stringify(result, null, 2) : summarize(result))

@@ -7,7 +7,6 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -86,8 +85,6 @@ export class NodeProcess {
   /** Resolves when the node serves. */
   async start(moreFlags: readonly string[] = []): Promise<void> {
     assert(this.#child === null, `node ${this.id} runs already`)
-    // A killed node leaves it behind, and it would be taken for the new one's.
-    rmSync(join(this.directory, 'endpoints.json'), { force: true })
     const startedMs = performance.now()
     const child = this.#spawn(moreFlags)
     await this.#untilReady(child)

@@ -3,8 +3,8 @@
  * node. Says what is missing, in words.
  */
 import assert from 'node:assert/strict'
-import type { NumberedClient } from './numbered-client.ts'
 import type { Endpoint } from './node-process.ts'
+import type { NumberedClient } from './numbered-client.ts'
 import type { Connect, ReplyValue, TestConnection } from './resp-connection.ts'
 
 const KEYS_PER_READ = 500

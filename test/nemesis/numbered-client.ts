@@ -29,6 +29,10 @@ export type ClientOptions = {
 const KEYS = 64
 const READ_EVERY = 16
 const PAUSE_AFTER_ERROR_MS = 2
+/** Answers that promise that nothing happened; the client takes them at their word. */
+const REFUSED = /^(LOADING |CLUSTERDOWN .*nothing was changed)/
+/** More of the same help nobody. */
+const VIOLATIONS_MAX = 5
 const PADDING = 'x'.repeat(64)
 
 export class NumberedClient {
@@ -98,6 +102,7 @@ export class NumberedClient {
     const value = `${this.#number}:${PADDING}`
     const before = this.expected.get(key)?.acknowledged ?? null
     const reply = await this.#call('SET', key, value)
+    if (reply === REFUSED) return
     if (reply === undefined) {
       this.expected.set(key, { acknowledged: before, unknown: value })
       this.freshKeys()
@@ -105,11 +110,12 @@ export class NumberedClient {
     }
     this.expected.set(key, { acknowledged: value, unknown: null })
     this.#noteAcknowledged()
-    if (reply !== 'OK') this.violations.push(`${this.name}: SET answered ${String(reply)}`)
+    if (reply !== 'OK') this.#violate(`${this.name}: SET answered ${JSON.stringify(reply)}`)
   }
 
   async #increment(): Promise<void> {
     const reply = await this.#call('INCR', this.counterKey)
+    if (reply === REFUSED) return
     const { increments } = this
     if (reply === undefined) {
       increments.unknown += 1
@@ -120,9 +126,9 @@ export class NumberedClient {
     const value = Number(reply)
     const { acknowledged, unknown, last } = increments
     if (value < acknowledged || value <= last) {
-      this.violations.push(`lost: ${this.name}: INCR ${acknowledged} answered ${value} after ${last}`)
+      this.#violate(`lost: ${this.name}: INCR ${acknowledged} answered ${value} after ${last}`)
     } else if (value > acknowledged + unknown) {
-      this.violations.push(
+      this.#violate(
         `doubled: ${this.name}: INCR answered ${value} with ${acknowledged} done and ${unknown} unknown`,
       )
     }
@@ -135,30 +141,32 @@ export class NumberedClient {
     const expected = this.expected.get(key)
     if (expected === undefined) return
     const reply = await this.#call('GET', key)
+    if (reply === REFUSED) return
     if (reply !== undefined && reply !== expected.acknowledged && reply !== expected.unknown) {
       const was = expected.acknowledged?.split(':')[0]
-      this.violations.push(
-        `stale: ${this.name}: GET ${key} answered ${String(reply).split(':')[0]}, not ${was}`,
+      this.#violate(
+        `stale: ${this.name}: GET ${key} answered ${JSON.stringify(reply).slice(0, 20)}, not ${was}`,
       )
     }
   }
 
-  /** Undefined: no answer, or one that does not say whether it happened. */
+  /** Undefined: no answer, or one that does not say whether it happened. REFUSED: it did not. */
   async #call(...words: readonly string[]): Promise<unknown> {
     try {
       const connection = await this.#connected()
       return await this.#inTime(connection, connection.call(...words))
     } catch (error) {
-      if (words[0] !== 'GET') this.unknown += 1
-      if (error instanceof ReplyError) {
-        const line = error.message.slice(0, 120)
-        this.errors.set(line, (this.errors.get(line) ?? 0) + 1)
-        await sleep(PAUSE_AFTER_ERROR_MS)
+      if (!(error instanceof ConnectionLost || error instanceof ReplyError)) throw error
+      const isRefused = error instanceof ReplyError && REFUSED.test(error.message)
+      if (words[0] !== 'GET' && !isRefused) this.unknown += 1
+      if (error instanceof ConnectionLost) {
+        this.#leave()
         return undefined
       }
-      if (!(error instanceof ConnectionLost)) throw error
-      this.#leave()
-      return undefined
+      const line = error.message.slice(0, 60)
+      this.errors.set(line, (this.errors.get(line) ?? 0) + 1)
+      await sleep(PAUSE_AFTER_ERROR_MS)
+      return isRefused ? REFUSED : undefined
     }
   }
 
@@ -178,7 +186,7 @@ export class NumberedClient {
     }
     const { endpoints, connect } = this.#options
     while (this.#connection === null || !this.#connection.isOpen) {
-      if (this.#isStopping && this.#connection === null && this.#at < 0) break
+      if (this.#isStopping) throw new ConnectionLost('told to stop')
       try {
         this.#connection = await connect(endpoints[this.#at] as Endpoint)
       } catch {
@@ -193,6 +201,10 @@ export class NumberedClient {
     this.#connection?.close()
     this.#connection = null
     this.#at = to
+  }
+
+  #violate(what: string): void {
+    if (this.violations.length < VIOLATIONS_MAX) this.violations.push(what)
   }
 
   #noteAcknowledged(): void {

@@ -152,7 +152,7 @@ export class RealCluster {
 function leaderOf(statuses: readonly StatusView[]): string | null {
   const leaders = statuses.map(({ groups }) => groups.find(({ gid }) => gid === DATA_GROUP)?.leader ?? null)
   const [first] = leaders
-  return first != null && leaders.every((leader) => leader === first) ? first : null
+  return first !== undefined && first !== null && leaders.every((leader) => leader === first) ? first : null
 }
 
 function findTrouble(statuses: readonly StatusView[], count: number): string | null {
