@@ -288,12 +288,13 @@ export class StateStore {
   async #fetchOnce(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<Fetched> {
     const engineKeys = this.#keys
     const flushCount = this.#flushCount
-    const read = this.#engine.getMany(keys.map((key) => engineKeys.of(key)))
-    const readRanges = ranges.map((range) => this.#fetchRange(range, engineKeys))
-    const found = await read
+    const [found, readRanges] = await Promise.all([
+      this.#engine.getMany(keys.map((key) => engineKeys.of(key))),
+      Promise.all(ranges.map((range) => this.#fetchRange(range, engineKeys))),
+    ])
     const values = new Map<ByteString, ByteString | null>()
     keys.forEach((key, at) => values.set(key, found[at] ?? null))
-    return { values, ranges: await Promise.all(readRanges), flushCount, keys: engineKeys }
+    return { values, ranges: readRanges, flushCount, keys: engineKeys }
   }
 
   async #fetchRange(range: KeyRange, engineKeys: EngineKeys): Promise<FetchedRange> {
