@@ -27,6 +27,7 @@ export type GroupView = {
   }[]
   readonly local: {
     readonly applied: number
+    readonly applyLag: number
     readonly healthy: boolean
     readonly reason: string | null
   } | null
@@ -44,6 +45,8 @@ const POLL_MS = 20
 const STATUS_MS_MAX = 2_000
 /** Committed entries a replica may lack and count as caught up, while writes go on. */
 const LAG_MAX = 200
+/** A node that came back applies what it had logged; until then it should not be the next to lead. */
+const APPLY_LAG_MAX = 50
 
 /** All nodes serve, and every group has all of them as voters. */
 export async function startCluster(options: ClusterOptions): Promise<RealCluster> {
@@ -162,6 +165,8 @@ function findTrouble(statuses: readonly StatusView[], count: number): string | n
     for (const { gid, leader, replicas, local } of groups) {
       if (local === null || !local.healthy)
         return `group ${gid} on ${nodeId}: ${local?.reason ?? 'no replica'}`
+      if (local.applyLag > APPLY_LAG_MAX)
+        return `group ${gid} on ${nodeId} has ${local.applyLag} entries to apply`
       const voters = replicas.filter(({ role }) => role === 'voter').length
       if (voters !== count) return `group ${gid} on ${nodeId} has ${voters} voters`
       if (leader === null) return `group ${gid} on ${nodeId} knows no leader`
