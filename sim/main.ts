@@ -8,7 +8,7 @@ import { runSeed, SeedFailure, type SeedResult } from './run-seed.ts'
 const USAGE = `npm run sim -- --seed N [--trace]
 npm run sim -- --seeds A..B [--minutes M] [--keep-going]`
 const REPORT_EVERY_MS = 10_000
-const STORY_LINES = 80
+const STORY_LINES = 200
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -37,7 +37,7 @@ async function one(seed: number, isTraced: boolean): Promise<number> {
     console.log(describe(result), `${((performance.now() - startMs) / 1000).toFixed(1)} s`)
     return 0
   } catch (error) {
-    tell(error)
+    tell(error, Number.POSITIVE_INFINITY)
     return 1
   }
 }
@@ -54,7 +54,7 @@ async function many(from: number, to: number, limitMs: number, keepsGoing: boole
       failed.push(seed)
       if (keepsGoing && error instanceof SeedFailure) console.log(error.message)
       else {
-        tell(error)
+        tell(error, STORY_LINES)
         break
       }
     }
@@ -68,14 +68,9 @@ async function many(from: number, to: number, limitMs: number, keepsGoing: boole
   return failed.length === 0 ? 0 : 1
 }
 
-function tell(error: unknown): void {
+function tell(error: unknown, lines: number): void {
   if (!(error instanceof SeedFailure)) throw error
-  console.log(
-    error.story
-      .split('\n')
-      .slice(-STORY_LINES * 4)
-      .join('\n'),
-  )
+  console.log(error.story.split('\n').slice(-lines).join('\n'))
   console.log(`\n${error.message}\nagain: npm run sim -- --seed ${error.seed}`)
   if (error.cause instanceof Error) console.log(error.cause.stack)
 }

@@ -262,6 +262,7 @@ class RaftCluster {
     const { first, last } = host.durableRange
     const isAnyDamaged = this.#hosts.some((other) => other.isDamaged)
     if (!this.#mayDamage || isAnyDamaged || last < first || !this.#random.chance(0.5)) return
+    if (this.#random.chance(0.5) && host.damageReplacement()) return
     host.damage(this.#random.between(first, last) as LogIndex)
   }
 

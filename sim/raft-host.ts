@@ -57,6 +57,8 @@ export class RaftHost {
   #base: LogPosition
   #baseMembership: Membership
   #log: Entry[] = []
+  /** The log before the newest write that replaced entries: what is found when that write is lost. */
+  #replacedLog: readonly Entry[] | null = null
   #checkpoint: Checkpoint
   #mayVoteFrom: LogIndex | null = null
 
@@ -142,6 +144,21 @@ export class RaftHost {
     this.#log.length = index - this.#base.index - 1
   }
 
+  /** While it is down: the newest write that replaced entries, and all after it, become unreadable. */
+  damageReplacement(): boolean {
+    assert(this.#raft === null && this.#mayVoteFrom === null)
+    const { index, term } = this.#base
+    const older = this.#replacedLog
+    this.#replacedLog = null
+    if (older === null) return false
+    // What was cut since says where the entries left begin; other entries there than before: nothing is left.
+    const known = older.find((entry) => entry.index === index)
+    const joins = known === undefined ? older[0]?.index === index + 1 : known.term === term
+    this.#mayVoteFrom = Math.max(this.durableRange.last, older.at(-1)?.index ?? 0) as LogIndex
+    this.#log = joins ? older.filter((entry) => entry.index > index) : []
+    return true
+  }
+
   get durableRange(): { readonly first: number; readonly last: number } {
     return { first: this.#base.index + 1, last: this.#base.index + this.#log.length }
   }
@@ -203,8 +220,7 @@ export class RaftHost {
     if (write.snapshot !== null) this.#state = this.#checkpoint
     this.raft.persisted(write.number)
     this.#checker.persisted(this.id, write.number)
-    if (this.#mayVoteFrom !== null && this.raft.status().persistedIndex >= this.#mayVoteFrom)
-      this.#mayVoteFrom = null
+    if (!this.raft.isRepairing) this.#mayVoteFrom = null
     this.#observe()
     for (const message of write.messagesAfterPersist) this.#send(message)
     return true
@@ -263,11 +279,13 @@ export class RaftHost {
       this.#base = position
       this.#baseMembership = membership
       this.#log = []
+      this.#replacedLog = null
       this.#checkpoint = checkpoint
     }
     const first = write.entries[0]
     if (first === undefined) return
     assert(first.index > this.#base.index && first.index <= this.durableRange.last + 1, 'a gap in the log')
+    if (first.index <= this.durableRange.last) this.#replacedLog = [...this.#log]
     this.#log.length = first.index - this.#base.index - 1
     this.#log.push(...write.entries)
   }

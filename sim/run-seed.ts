@@ -16,6 +16,7 @@ import { Nemesis, type NemesisCounts } from './faults/nemesis.ts'
 import { createSimRandom } from './random.ts'
 import { eventTag } from './scheduler.ts'
 import { drawSeedPlan, type SeedPlan } from './seed-plan.ts'
+import { failOnUnhandledRejection } from './unhandled-rejection.ts'
 import { KeyClient, KEYS_PER_GROUP, keyName } from './workloads/key-client.ts'
 import { KeyHistory } from './workloads/key-history.ts'
 import { answerOf } from './workloads/key-model.ts'
@@ -71,7 +72,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   })
   const run = new SeedRun(seed, plan, cluster)
   try {
-    return await run.run()
+    return await failOnUnhandledRejection(cluster.scheduler, () => run.run())
   } catch (error) {
     throw new SeedFailure(seed, cluster.scheduler.nowMs, run.story(options.storyLines ?? 60), error)
   }
@@ -111,7 +112,8 @@ class SeedRun {
     this.#nemesis.heal()
     for (const client of clients) client.stop()
     await this.#until('every client ends', CLIENTS_END_MS, Promise.all(clients.map((client) => client.done)))
-    await this.#cluster.runUntil('the cluster is whole again', () => this.#isFormed(), FORM_MS)
+    const isWhole = (): boolean => this.#nemesis.isOver && this.#isFormed()
+    await this.#cluster.runUntil('the cluster is whole again', isWhole, FORM_MS)
     await this.#until(
       'every key is served by every node',
       SERVE_MS,

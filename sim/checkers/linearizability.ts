@@ -4,9 +4,10 @@
  *
  * The search of Wing and Gong with Lowe's memory of visited states: take any operation that may
  * come next, undo it when nothing fits behind it. Operations without an answer may take effect at
- * any later time, or never: they are tried only where no answered one fits, and first with few of
- * them in a row, since most explanations need none. Deterministic; `stepsMax` bounds each search,
- * since the problem is NP-complete: a history that needs more is `undecided`, which is not a pass.
+ * any later time, or never: they are tried only where no answered one fits, as late as possible
+ * (an order in which one could as well come behind its successor, or be left out, is not followed),
+ * and first with few of them in a row. Deterministic; `stepsMax` bounds each search, since the
+ * problem is NP-complete: a history that needs more is `undecided`, which is not a pass.
  */
 import assert from 'node:assert/strict'
 
@@ -24,13 +25,16 @@ export type Model<State, Input, Output> = {
   readonly step: (state: State, input: Input, output: Output | undefined) => State | null
   /** Equal states have equal keys. */
   readonly keyOf: (state: State) => string
+  /** Operations with equal names do the same; null: nothing is known. */
+  readonly nameOf?: (input: Input) => string | null
 }
 
 export type Verdict = 'linearizable' | 'violated' | 'undecided'
 
-const STEPS_MAX = 1_000_000
+/** Operations taken, those taken back included. */
+const STEPS_MAX = 200_000
 /** Unanswered operations that one search takes in a row; the last one takes any number. */
-const RUNS_OF_UNANSWERED = [1, 2, 4, Number.POSITIVE_INFINITY] as const
+const RUNS_OF_UNANSWERED = [1, 4, Number.POSITIVE_INFINITY] as const
 
 export function checkLinearizability<State, Input, Output>(
   calls: readonly Call<Input, Output>[],
@@ -55,9 +59,13 @@ type Event = {
   next: Event | null
 }
 
+const NO_CALLS: readonly number[] = []
+
 /** What may be tried next: an event of the list, or, when that is an answer, an unanswered call. */
 type Cursor = { readonly event: Event; readonly unanswered: number }
-type Taken<State> = { readonly cursor: Cursor; readonly state: State; readonly run: number }
+/** The unanswered calls taken since the last answered one, and the state before them. */
+type Run<State> = { readonly before: State; readonly calls: readonly number[] }
+type Taken<State> = { readonly cursor: Cursor; readonly state: State; readonly run: Run<State> }
 
 class Search<State, Input, Output> {
   readonly #calls: readonly Call<Input, Output>[]
@@ -67,6 +75,8 @@ class Search<State, Input, Output> {
   readonly #head: Event
   /** Calls without an answer, by invocation, and which of them are taken. */
   readonly #unanswered: readonly number[]
+  /** By call: the unanswered call that does the same and was asked just before; -1: none. */
+  readonly #twinBefore: Int32Array
   readonly #isTaken: Uint8Array
   readonly #visited = new Set<string>()
   #answersLeft = 0
@@ -90,18 +100,19 @@ class Search<State, Input, Output> {
       .filter((index) => calls[index]?.answer === null)
       .sort((left, right) => this.#call(left).invokedAt - this.#call(right).invokedAt)
     this.#answersLeft = calls.length - this.#unanswered.length
+    this.#twinBefore = findTwins(this.#unanswered, (index) => model.nameOf?.(this.#call(index).input) ?? null)
   }
 
   run(): Verdict {
     const undo: Taken<State>[] = []
     let state = this.#model.initial
-    let run = 0
+    let run: Run<State> = { before: state, calls: NO_CALLS }
     let cursor = this.#first()
-    for (let steps = 0; steps < this.#stepsMax; steps++) {
+    for (let steps = 0; steps < this.#stepsMax; ) {
       if (this.#answersLeft === 0) return 'linearizable'
       assert(cursor !== null, 'an answer is always behind its invocation')
       const isAnswered = cursor.event.call >= 0
-      const isDeadEnd = !isAnswered && !this.#mayTakeUnanswered(cursor, run)
+      const isDeadEnd = !isAnswered && !this.#mayTakeUnanswered(cursor, run.calls.length)
       if (isDeadEnd) {
         const last = undo.pop()
         if (last === undefined) return 'violated'
@@ -111,15 +122,17 @@ class Search<State, Input, Output> {
         cursor = this.#after(last.cursor)
         continue
       }
-      const nextRun: number = isAnswered ? 0 : run + 1
-      const next = this.#tryTake(cursor, state, nextRun)
+      const next = this.#tryTake(cursor, state, run)
       if (next === null) {
         cursor = this.#after(cursor)
         continue
       }
+      steps += 1
       undo.push({ cursor, state, run })
       state = next
-      run = nextRun
+      run = isAnswered
+        ? { before: state, calls: NO_CALLS }
+        : { before: run.before, calls: [...run.calls, this.#indexAt(cursor)] }
       cursor = this.#first()
     }
     return 'undecided'
@@ -145,17 +158,23 @@ class Search<State, Input, Output> {
   }
 
   /** The state after it, if it fits and leads somewhere new. */
-  #tryTake({ event, unanswered }: Cursor, state: State, run: number): State | null {
-    const index = event.call >= 0 ? event.call : (this.#unanswered[unanswered] as number)
+  #tryTake(cursor: Cursor, state: State, run: Run<State>): State | null {
+    const { event } = cursor
+    const index = this.#indexAt(cursor)
     if (this.#isTaken[index] === 1) return null
+    // Of two that do the same, the one that was asked first does as well.
+    const twin = event.call >= 0 ? -1 : (this.#twinBefore[index] as number)
+    if (twin >= 0 && this.#isTaken[twin] === 0) return null
     const call = this.#call(index)
     const next = this.#model.step(state, call.input, call.answer?.output)
     if (next === null) return null
     const key = this.#model.keyOf(next)
     // Nothing would change, and it may still be of use later.
     if (call.answer === null && key === this.#model.keyOf(state)) return null
+    if (run.calls.some((_, at) => this.#isTooEarly(run, at, index, key))) return null
     this.#flip(index)
-    const mark = `${this.#hashA},${this.#hashB},${Math.min(run, this.#runMax)}/${key}`
+    const runLength = call.answer === null ? run.calls.length + 1 : 0
+    const mark = `${this.#hashA},${this.#hashB},${runLength}/${key}`
     if (this.#visited.has(mark)) {
       this.#flip(index)
       return null
@@ -169,8 +188,40 @@ class Search<State, Input, Output> {
     return next
   }
 
-  #putBack({ event, unanswered }: Cursor): void {
-    this.#flip(event.call >= 0 ? event.call : (this.#unanswered[unanswered] as number))
+  /**
+   * True when call `at` of the run need not come before `next`, which leads to the state `key`: the
+   * same is reached without it, or with it behind `next`.
+   */
+  #isTooEarly(run: Run<State>, at: number, next: number, key: string): boolean {
+    const moved = run.calls[at] as number
+    const isAnswered = this.#call(next).answer !== null
+    // Between unanswered calls only the last is looked at: the others were when it was taken.
+    if (!isAnswered && at !== run.calls.length - 1) return false
+    let state: State | null = run.before
+    for (const [place, index] of run.calls.entries()) {
+      if (place !== at) state = state === null ? null : this.#step(state, index)
+    }
+    state = state === null ? null : this.#step(state, next)
+    if (state === null) return false
+    if (this.#model.keyOf(state) === key) return true
+    // Of two unanswered calls in either order, the order of their invocation is followed.
+    if (!isAnswered && this.#call(moved).invokedAt < this.#call(next).invokedAt) return false
+    state = this.#step(state, moved)
+    return state !== null && this.#model.keyOf(state) === key
+  }
+
+  #step(state: State, index: number): State | null {
+    const call = this.#call(index)
+    return this.#model.step(state, call.input, call.answer?.output)
+  }
+
+  #indexAt({ event, unanswered }: Cursor): number {
+    return event.call >= 0 ? event.call : (this.#unanswered[unanswered] as number)
+  }
+
+  #putBack(cursor: Cursor): void {
+    const { event } = cursor
+    this.#flip(this.#indexAt(cursor))
     if (event.call < 0) return
     relink(event.answer as Event)
     relink(event)
@@ -182,6 +233,18 @@ class Search<State, Input, Output> {
     this.#hashA ^= mix(index * 2 + 1)
     this.#hashB ^= mix(index * 2 + 2)
   }
+}
+
+function findTwins(unanswered: readonly number[], nameOf: (index: number) => string | null): Int32Array {
+  const twins = new Int32Array(Math.max(0, ...unanswered) + 1).fill(-1)
+  const last = new Map<string, number>()
+  for (const index of unanswered) {
+    const name = nameOf(index)
+    if (name === null) continue
+    twins[index] = last.get(name) ?? -1
+    last.set(name, index)
+  }
+  return twins
 }
 
 function mix(word: number): number {

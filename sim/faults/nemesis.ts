@@ -59,6 +59,12 @@ export class Nemesis {
     return this.#mayDamage
   }
 
+  /** Healed, and nothing that was begun before is still going on. */
+  get isOver(): boolean {
+    const facts = [...this.#facts.values()]
+    return this.#isHealing && facts.every((one) => one.stoppingSinceMs === null && one.restartAtMs === null)
+  }
+
   begin(): void {
     this.#isActive = true
     this.#scheduleNext()
@@ -192,7 +198,8 @@ export class Nemesis {
         this.#note(node, 'engine fails')
         node.failEngine(this.#random.pick(['EIO', 'ENOSPC']))
         this.#after(this.#durationMs(), () => {
-          if (node.isUp && facts.isExcused && !facts.isFrozen) this.#crash(node, false, this.#downMs())
+          const isDue = node.isUp && facts.isExcused && !facts.isFrozen && !this.#isHealing
+          if (isDue) this.#crash(node, false, this.#downMs())
         })
         return true
       case 'clockJump':

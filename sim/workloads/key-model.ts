@@ -40,6 +40,8 @@ export function makeKeyModel(keyCount: number): Model<KeyState, KeyOperation, Ke
       const next = perform(state, operation)
       return next === null || (answer !== undefined && next.answer !== answer) ? null : next.state
     },
+    nameOf: (operation) =>
+      operation.kind === 'increment' || operation.kind === 'delete' ? JSON.stringify(operation) : null,
     keyOf: (state) => state.map((cell) => (cell === null ? '-' : `${cell.value}@${cell.expires}`)).join(' '),
   }
 }
