@@ -9,7 +9,9 @@ export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
 /** Room for the largest value, its key and the entry around it. */
 export const FRAME_BYTES_MAX = 96 * 1024 * 1024
-const HEADER_BYTES = 8
+/** Length, check of the length, checksum. */
+const HEADER_BYTES = 12
+const LENGTH_BYTES = 4
 const TYPE_BYTES = 1
 
 export class FrameError extends Error {
@@ -21,13 +23,15 @@ export function beginFrame(writer: ByteWriter, type: FrameType): number {
   const at = writer.length
   writer.u32(0)
   writer.u32(0)
+  writer.u32(0)
   writer.u8(type)
   return at
 }
 
 export function endFrame(writer: ByteWriter, at: number): void {
-  writer.patchU32(at, writer.length - at - 4)
-  writer.patchU32(at + 4, crc32(writer.view(at + HEADER_BYTES)))
+  writer.patchU32(at, writer.length - at - LENGTH_BYTES)
+  writer.patchU32(at + 8, crc32(writer.view(at + HEADER_BYTES)))
+  writer.patchU32(at + 4, crc32(writer.view(at).subarray(0, LENGTH_BYTES)))
 }
 
 export function makeFrame(type: FrameType, write: (writer: ByteWriter) => void): Buffer {
@@ -74,12 +78,17 @@ export class FrameSplitter {
 function frameLength(bytes: Buffer): number | null {
   if (bytes.length < HEADER_BYTES) return null
   const length = bytes.readUInt32LE(0)
-  if (length < 4 + TYPE_BYTES || length > FRAME_BYTES_MAX) throw new FrameError(`frame of ${length} bytes`)
-  return 4 + length
+  // A wrong length must not pass for a frame that is still on its way: nothing would be heard any more.
+  if (crc32(bytes.subarray(0, LENGTH_BYTES)) !== bytes.readUInt32LE(4)) {
+    throw new FrameError(`frame length ${length} does not match its check`)
+  }
+  if (length < HEADER_BYTES - LENGTH_BYTES + TYPE_BYTES || length > FRAME_BYTES_MAX)
+    throw new FrameError(`frame of ${length} bytes`)
+  return LENGTH_BYTES + length
 }
 
 function checkFrame(bytes: Buffer): Frame {
-  const expected = bytes.readUInt32LE(4)
+  const expected = bytes.readUInt32LE(8)
   const checked = bytes.subarray(HEADER_BYTES)
   const actual = crc32(checked)
   if (actual !== expected) throw new FrameError(`frame checksum is ${actual}, its header says ${expected}`)
