@@ -87,6 +87,12 @@ export class ByteWriter {
     this.#buffer.writeUInt32LE(value, at)
   }
 
+  /** Takes back what was written behind `length`. */
+  truncate(length: number): void {
+    assert(length >= 0 && length <= this.#length)
+    this.#length = length
+  }
+
   /** What was written so far, without handing it over: valid until the next write. */
   view(from: number = 0): Buffer {
     return this.#buffer.subarray(from, this.#length)

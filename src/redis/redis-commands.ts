@@ -2,8 +2,11 @@ import { kvCommands } from '../kv/command-table.ts'
 import { createCommandTable } from './command-table.ts'
 import { CONNECTION_COMMANDS } from './connection-commands.ts'
 
+/** For gateways among themselves: a client that called them would see one group's part of the whole. */
+const NOT_FOR_CLIENTS: ReadonlySet<string> = new Set(['holdfast.scan'])
+
 /** Every command a Redis client can call here. */
 export const REDIS_COMMANDS = createCommandTable(
-  [...kvCommands.values()].map((spec) => spec.info),
+  [...kvCommands.values()].map((spec) => spec.info).filter(({ name }) => !NOT_FOR_CLIENTS.has(name)),
   CONNECTION_COMMANDS,
 )

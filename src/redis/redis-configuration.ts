@@ -33,7 +33,8 @@ export type ConfigurationFault =
 
 export type RedisConfigurationSetup = {
   readonly host: string
-  readonly port: number
+  /** Read when asked for: it may be chosen by the system only when the listener opens. */
+  readonly port: () => number
   readonly dataDirectory: string
   readonly password: ByteString
   readonly maxClients?: number
@@ -134,10 +135,10 @@ function parameterTable(setup: RedisConfigurationSetup): Map<string, Parameter> 
     ['maxmemory', '0'],
     ['maxmemory-policy', 'noeviction'],
     ['notify-keyspace-events', ''],
-    ['port', String(setup.port)],
     ['save', ''],
   ]
   for (const [name, value] of fixed) parameters.set(name, { show: () => value })
+  parameters.set('port', { show: () => String(setup.port()) })
 
   parameters.set('requirepass', { show: (values) => values.password, parse: (password) => ({ password }) })
   parameters.set('maxclients', {

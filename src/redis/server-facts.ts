@@ -23,8 +23,8 @@ export interface ServerFacts {
   role(): 'master' | 'replica'
   /** True until the node has recovered its state; clients wait for INFO's `loading:0`. */
   isLoading(): boolean
-  /** Keys and keys with an expiry; null when that isn't known at once. */
-  keyspace(): { readonly keys: number; readonly expires: number } | null
+  /** Null when it isn't known at once; `expires`, the keys that have an expiry, is left out where nobody counts them. */
+  keyspace(): { readonly keys: number; readonly expires?: number } | null
   usedMemoryBytes(): number
   connectedReplicas(): number
   /** Every open connection, in order of id. */

@@ -43,6 +43,9 @@ export type NodeOptions = {
   readonly peerPort: number
   /** Where the caller already answers HTTP, so that peers can be told; null: nowhere. */
   readonly httpAddress: Address | null
+  /** What INFO and CONFIG GET say of the machine; absent: nothing. */
+  readonly operatingSystem?: string
+  readonly dataDirectory?: string
   /** Shown in the status, so that an operator finds the process. */
   readonly processId: number
   /** Peer addresses of the cluster to join at the first start; empty: create a cluster, or go on with the one on disk. */

@@ -3,20 +3,20 @@
  * `node.ts` decides in which order they come to life.
  */
 import assert from 'node:assert/strict'
+import { storageError } from '../base/errors.ts'
 import type { GroupId, NodeId, ReplicaId } from '../base/ids.ts'
 import { CONTROL_GROUP } from '../base/ids.ts'
 import { HOLDFAST_VERSION } from '../base/version.ts'
 import { type Catalog, groupOfSlot } from '../cluster/catalog.ts'
 import type { ClusterCommand, NodeFacts } from '../cluster/cluster-machine.ts'
-import { sleep } from '../env/clock.ts'
+import { sleep, type Timer } from '../env/clock.ts'
 import type { FreeSpace } from '../env/disk.ts'
 import type { Address } from '../env/network.ts'
 import type { KvCommand } from '../kv/command.ts'
-import { kvCommands } from '../kv/command-table.ts'
+import { KEY_COUNT_KEY, readU64 } from '../kv/record-keys.ts'
 import type { Reply } from '../kv/reply.ts'
 import type { Membership } from '../raft/membership.ts'
-import { CONNECTION_COMMANDS } from '../redis/connection-commands.ts'
-import { createCommandTable } from '../redis/command-table.ts'
+import { REDIS_COMMANDS } from '../redis/redis-commands.ts'
 import { createRedisConfiguration } from '../redis/redis-configuration.ts'
 import type { ServerFacts } from '../redis/server-facts.ts'
 import type { Group } from '../replica/group.ts'
@@ -40,6 +40,8 @@ const SPACE_POLL_MS = 5_000
 const HANDOVER_POLL_MS = 2
 /** Leadership is handed over within this, or lost to an election. */
 const HANDOVER_MS = 1_000
+/** Rough size of the first command in the log. */
+const BOOTSTRAP_BYTES = 512
 
 export type Founding = { readonly groups: readonly GroupId[]; readonly founding: Membership }
 
@@ -55,7 +57,8 @@ export class NodeParts implements RunningNode {
   readonly #startedMs: number
   readonly #redisFacts: ServerFacts
   readonly #redis: RedisService
-  #fail: (error: Error) => void = () => {}
+  #resolveFailed: (error: Error) => void = () => {}
+  #failure: Error | null = null
   #peerAddress: Address | null = null
   #clusterId: string | null
   #self: ReplicaId | null = null
@@ -65,6 +68,7 @@ export class NodeParts implements RunningNode {
   #maintenance: Maintenance | null = null
   #logFailure: Error | null = null
   #space: FreeSpace | null = null
+  #spaceTimer: Timer | null = null
   #state: NodeState = 'starting'
   #stopping: Promise<void> | null = null
 
@@ -78,7 +82,7 @@ export class NodeParts implements RunningNode {
     this.#startedMs = world.clock.monotonicMs()
     this.#machines = makeMachines(options.maxValueBytes)
     this.failed = new Promise((resolve) => {
-      this.#fail = resolve
+      this.#resolveFailed = resolve
     })
     this.transport = new Transport(world, this.#transportIdentity({ host: options.advertiseHost, port: 0 }), {
       onRaftMessages: (group, from, messages) => this.#host?.onRaftMessages(group, from, messages),
@@ -87,15 +91,11 @@ export class NodeParts implements RunningNode {
       onUnreachable: (peer) => this.#host?.onUnreachable(peer),
       onPeerAddress: (peer, _nodeId, address) => this.#control?.learnAddress(peer, address),
     })
-    const table = createCommandTable(
-      [...kvCommands.values()].map((spec) => spec.info),
-      CONNECTION_COMMANDS,
-    )
-    this.#redisFacts = this.#makeRedisFacts(table)
+    this.#redisFacts = this.#makeRedisFacts()
     this.#redis = new RedisService({
       clock: world.clock,
       network: world.network,
-      table,
+      table: REDIS_COMMANDS,
       facts: this.#redisFacts,
       router: () => this.#routers?.keys ?? null,
       groupOfSlot: (slot) => (this.#control?.catalog ? groupOfSlot(this.#control.catalog, slot) : null),
@@ -104,6 +104,11 @@ export class NodeParts implements RunningNode {
 
   get isStopping(): boolean {
     return this.#stopping !== null
+  }
+
+  /** Why this node can not go on; null: it can. */
+  get failure(): Error | null {
+    return this.#failure
   }
 
   get isServing(): boolean {
@@ -201,6 +206,7 @@ export class NodeParts implements RunningNode {
   /** After a start that failed: whatever was opened is closed. */
   async close(): Promise<void> {
     this.#stopping ??= Promise.resolve()
+    this.#spaceTimer?.cancel()
     this.#maintenance?.stop()
     this.#control?.stop()
     this.#routers?.stop()
@@ -222,10 +228,16 @@ export class NodeParts implements RunningNode {
     const host = this.#host
     if (host === null) return
     const endMs = this.#world.clock.monotonicMs() + Math.min(HANDOVER_MS, this.#options.drainTimeoutMs)
-    const leading = [...host.groups.values()].filter((group) => group.handOver())
-    while (leading.some((group) => group.isLeader) && this.#world.clock.monotonicMs() < endMs) {
+    // Offered again until somebody has taken it: a transfer may fail, and the best successor may change.
+    while ([...host.groups.values()].some((group) => group.handOver())) {
+      if (this.#world.clock.monotonicMs() >= endMs) break
       await sleep(this.#world.clock, HANDOVER_POLL_MS)
     }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#resolveFailed(this.#failure)
   }
 
   async #foreseen(host: GroupHost, recovered: readonly RecoveredGroup[]): Promise<Catalog | null> {
@@ -240,10 +252,18 @@ export class NodeParts implements RunningNode {
     const command: ClusterCommand = { kind: 'bootstrap', clusterId, node: this.facts }
     const routers = this.#routers as Routers
     routers.cluster.submit(
-      { group: CONTROL_GROUP, isWrite: true, command, bytes: 512 },
+      { group: CONTROL_GROUP, isWrite: true, command, bytes: BOOTSTRAP_BYTES, lane: null },
+      // Refused: it was founded before the crash after all.
       () => {},
       (failure) => {
-        if (isFirst) this.#fail(new Error(`the cluster could not be founded: ${failure.kind}`))
+        if (this.isStopping) return
+        if (!isFirst) this.#bootstrap(clusterId, false)
+        else {
+          const message = `the cluster could not be founded: its first entry was not committed (${failure.kind})`
+          this.#fail(
+            failure.kind === 'storage' ? failure.error : storageError('groupUnavailable', { message }),
+          )
+        }
       },
     )
   }
@@ -272,7 +292,8 @@ export class NodeParts implements RunningNode {
       self,
       machines: this.#machines,
       localGroup: (group) => this.#host?.groups.get(group) ?? null,
-      members: () => this.#control?.catalog?.nodes.map((node) => node.replicaId) ?? [],
+      members: () => this.#control?.members ?? [],
+      logFailure: () => this.#logFailure,
     })
   }
 
@@ -286,21 +307,22 @@ export class NodeParts implements RunningNode {
       self,
       facts: this.facts,
       onCatalog: () => {},
-      onExpelled: (reason) => this.#fail(new Error(reason)),
+      onExpelled: (error) => this.#fail(error),
     })
   }
 
-  #makeRedisFacts(table: Parameters<typeof makeRedisFacts>[0]['table']): ServerFacts {
-    const { host, redisPort, password, maxConnections, processId } = this.#options
+  #makeRedisFacts(): ServerFacts {
+    const { host, password, maxConnections, processId, dataDirectory, operatingSystem } = this.#options
+    const port = (): number => this.#redis.address.port
     let runId = ''
     while (runId.length < 40) runId += this.#world.random.u32().toString(16).padStart(8, '0')
     return makeRedisFacts({
       clock: this.#world.clock,
-      table,
+      table: REDIS_COMMANDS,
       configuration: createRedisConfiguration({
         host,
-        port: redisPort,
-        dataDirectory: '',
+        port,
+        dataDirectory: dataDirectory ?? '',
         password: password ?? '',
         maxClients: maxConnections,
       }),
@@ -309,14 +331,17 @@ export class NodeParts implements RunningNode {
         nodeId: this.nodeId,
         runId: runId.slice(0, 40),
         processId,
-        redisPort,
-        operatingSystem: '',
+        get redisPort() {
+          return port()
+        },
+        operatingSystem: operatingSystem ?? '',
         startedAtMonotonicMs: this.#startedMs,
       },
       service: () => this.#redis,
       status: () => this.status(),
       isLoading: () => !this.isServing,
       leadsData: () => [...this.#dataGroups()].some((group) => group.isLeader),
+      keyCount: () => this.#keyCount(),
       memoryBytes: () =>
         [...(this.#host?.groups.values() ?? [])].reduce((sum, group) => sum + group.store.memoryBytes, 0),
     })
@@ -324,6 +349,17 @@ export class NodeParts implements RunningNode {
 
   *#dataGroups(): Iterable<Group<KvCommand, Reply>> {
     for (const [id, group] of this.#host?.groups ?? []) if (id !== CONTROL_GROUP) yield group
+  }
+
+  /** Of the data groups of this node; null when one of them has to ask its engine first. */
+  #keyCount(): number | null {
+    let sum = 0
+    for (const { store } of this.#dataGroups()) {
+      const count = store.get(KEY_COUNT_KEY)
+      if (count === undefined) return null
+      sum += count === null ? 0 : readU64(count, 0)
+    }
+    return sum
   }
 
   #clientStatus(): NodeStatus['clients'] {
@@ -345,7 +381,7 @@ export class NodeParts implements RunningNode {
       (error: unknown) =>
         this.#world.logger.warning('free space could not be read', { error: String(error) }),
     )
-    this.#world.clock.setTimer(SPACE_POLL_MS, () => this.#pollSpace())
+    this.#spaceTimer = this.#world.clock.setTimer(SPACE_POLL_MS, () => this.#pollSpace())
   }
 
   #advertised(address: Address): Address {

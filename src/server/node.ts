@@ -68,6 +68,12 @@ async function found(parts: NodeParts, world: World, identity: Identity): Promis
 }
 
 async function join(parts: NodeParts, world: World, options: NodeOptions, identity: Identity): Promise<void> {
+  if (options.join.length === 0) {
+    throw storageError('invalidConfiguration', {
+      message: `node ${identity.nodeId} was told to join a cluster and never got an answer, and now it is not told which`,
+      hint: 'Start it with --join and the peer address of any member, or on an empty data directory without --join to found a new cluster.',
+    })
+  }
   const { replicaId, catalog } = await joinCluster(
     { ...world, transport: parts.transport },
     options.join,
@@ -92,7 +98,9 @@ async function untilServing(parts: NodeParts, world: World): Promise<void> {
   let warnAtMs = world.clock.monotonicMs() + WAITING_WARNING_MS
   while (!parts.isServing) {
     await sleep(world.clock, READY_POLL_MS)
-    if (parts.isStopping) throw new Error('the node was stopped while it was starting')
+    if (parts.failure !== null) throw parts.failure
+    if (parts.isStopping)
+      throw storageError('cancelled', { message: 'the node was stopped while it was starting' })
     if (world.clock.monotonicMs() < warnAtMs) continue
     warnAtMs += WAITING_WARNING_MS
     world.logger.warning('waiting for a majority of the control group before serving', parts.waitingFor())

@@ -32,7 +32,7 @@ export function createLooseServer(table: CommandTable, password: ByteString = ''
     commands: table,
     configuration: createRedisConfiguration({
       host: '127.0.0.1',
-      port: 6379,
+      port: () => 6379,
       dataDirectory: '/data',
       password,
     }),

@@ -1,5 +1,6 @@
 /** From options as an operator writes them to those a node takes. */
-import { hostname } from 'node:os'
+import { arch, hostname, release, type } from 'node:os'
+import { resolve } from 'node:path'
 import type { Address } from '../../env/network.ts'
 import type { NodeOptions } from '../../server/node-options.ts'
 import type { OptionValues } from '../options/option-table.ts'
@@ -18,6 +19,8 @@ export function nodeOptionsFrom(values: OptionValues, bound: Bound): NodeOptions
     advertiseHost,
     redisPort: values['redis-port'],
     peerPort: values['peer-port'],
+    operatingSystem: `${type()} ${release()} ${arch()}`,
+    dataDirectory: resolve(values['data-dir']),
     httpAddress: { host: advertiseHost, port: bound.httpAddress.port },
     processId: bound.processId,
     join: values.join ?? [],

@@ -123,7 +123,8 @@ function replicationFields(server: ServerFacts): Field[] {
 function keyspaceFields(server: ServerFacts): Field[] {
   const keyspace = server.keyspace()
   if (keyspace === null || keyspace.keys === 0) return []
-  return [['db0', `keys=${keyspace.keys},expires=${keyspace.expires},avg_ttl=0`]]
+  const { keys, expires } = keyspace
+  return [['db0', expires === undefined ? `keys=${keys}` : `keys=${keys},expires=${expires},avg_ttl=0`]]
 }
 
 function flag(value: boolean): number {

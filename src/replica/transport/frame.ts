@@ -7,8 +7,13 @@ import { ByteWriter } from '../../base/byte-writer.ts'
 export const FrameType = { hello: 1, raft: 2, notice: 3, request: 4, response: 5 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
-/** Room for the largest value, its key and the entry around it. */
-export const FRAME_BYTES_MAX = 96 * 1024 * 1024
+/**
+ * Room for the largest request a client may send (256 MB, redis/resp-parser.ts) as one entry, and
+ * for the messages that are on their way to the same peer in the same turn.
+ */
+export const FRAME_BYTES_MAX = 320 * 1024 * 1024
+/** Until the other side has said who it is, so that strangers can't make a node hold much for them. */
+export const HELLO_BYTES_MAX = 4 * 1024
 /** Length, check of the length, checksum. */
 const HEADER_BYTES = 12
 const LENGTH_BYTES = 4
@@ -52,6 +57,8 @@ export class FrameSplitter {
   #chunks: Buffer[] = []
   #bytes = 0
   #wanted = HEADER_BYTES
+  /** Longer frames are refused as soon as their header has come. */
+  bytesMax = FRAME_BYTES_MAX
 
   /** Calls `onFrame` for each complete frame; throws FrameError when the stream can't be believed any more. */
   feed(chunk: Buffer, onFrame: (frame: Frame) => void): void {
@@ -60,7 +67,7 @@ export class FrameSplitter {
     if (this.#bytes < this.#wanted) return
     let rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes)
     for (;;) {
-      const length = frameLength(rest)
+      const length = frameLength(rest, this.bytesMax)
       if (length === null || rest.length < length) {
         this.#chunks = rest.length === 0 ? [] : [rest]
         this.#bytes = rest.length
@@ -75,15 +82,14 @@ export class FrameSplitter {
 }
 
 /** Bytes of the frame that begins here, header included; null when the header is not complete. */
-function frameLength(bytes: Buffer): number | null {
+function frameLength(bytes: Buffer, bytesMax: number): number | null {
   if (bytes.length < HEADER_BYTES) return null
   const length = bytes.readUInt32LE(0)
   // A wrong length must not pass for a frame that is still on its way: nothing would be heard any more.
   if (crc32(bytes.subarray(0, LENGTH_BYTES)) !== bytes.readUInt32LE(4)) {
     throw new FrameError(`frame length ${length} does not match its check`)
   }
-  if (length < HEADER_BYTES - LENGTH_BYTES + TYPE_BYTES || length > FRAME_BYTES_MAX)
-    throw new FrameError(`frame of ${length} bytes`)
+  if (length < HEADER_BYTES - LENGTH_BYTES + TYPE_BYTES || length > bytesMax) throw new FrameError(`frame of ${length} bytes`)
   return LENGTH_BYTES + length
 }
 

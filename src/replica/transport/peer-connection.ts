@@ -9,7 +9,7 @@ import type { ByteWriter } from '../../base/byte-writer.ts'
 import { bytesToUtf8, utf8ToBytes } from '../../base/bytes.ts'
 import { isNodeId, makeReplicaId, type NodeId, type ReplicaId } from '../../base/ids.ts'
 import type { Address, Connection } from '../../env/network.ts'
-import { FrameError, FrameSplitter, FrameType, makeFrame } from './frame.ts'
+import { FRAME_BYTES_MAX, FrameError, FrameSplitter, FrameType, HELLO_BYTES_MAX, makeFrame } from './frame.ts'
 import type { OnResponse } from './transport.ts'
 
 const PROTOCOL_VERSION = 1
@@ -51,6 +51,7 @@ export class PeerConnection {
     this.#connection = connection
     this.#makeHello = makeHello
     this.#callbacks = callbacks
+    this.#splitter.bytesMax = HELLO_BYTES_MAX
     connection.handle({
       onOpen: () => {
         if (direction === 'outgoing') this.#sendHello()
@@ -147,6 +148,7 @@ export class PeerConnection {
       return
     }
     this.#hello = hello
+    this.#splitter.bytesMax = FRAME_BYTES_MAX
     this.#neverUp = null
     this.#callbacks.onHello(hello)
   }

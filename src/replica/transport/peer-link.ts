@@ -93,12 +93,15 @@ export class PeerLink {
       return
     }
     // A node that is joining does not know its number yet when its peers first hear of it.
-    this.#world.logger[hello.from === null ? 'debug' : 'warning']('the node at a peer address is another one', {
-      address: this.#address,
-      expected: this.#peer,
-      found: hello.from,
-      nodeId: hello.nodeId,
-    })
+    this.#world.logger[hello.from === null ? 'debug' : 'warning'](
+      'the node at a peer address is another one',
+      {
+        address: this.#address,
+        expected: this.#peer,
+        found: hello.from,
+        nodeId: hello.nodeId,
+      },
+    )
     this.#connection?.close()
   }
 

@@ -131,13 +131,16 @@ export class Transport {
     else link.request(kind, write, onResponse)
   }
 
-  /** Asks a node of which only the address is known, over a connection of its own. */
+  /**
+   * Asks a node of which only the address is known, over a connection of its own. Returns how to
+   * give up: the connection closes, and `onResponse` is told null if it was told nothing yet.
+   */
   requestAt(
     kind: number,
     address: Address,
     write: (writer: ByteWriter) => void,
     onResponse: OnResponse,
-  ): void {
+  ): () => void {
     const connection = this.#connect(address, {
       onHello: () =>
         connection.request(kind, write, (body) => {
@@ -147,6 +150,7 @@ export class Transport {
       onClosed: () => {},
     })
     connection.onNeverUp(() => onResponse(null))
+    return () => connection.close()
   }
 
   async stop(): Promise<void> {
@@ -184,12 +188,17 @@ export class Transport {
   }
 
   #accept(connection: Connection): void {
+    const patience = this.#world.clock.setTimer(HELLO_TIMEOUT_MS, () => {
+      if (peer.hello === null) peer.close()
+    })
     const peer: PeerConnection = new PeerConnection(connection, 'incoming', () => this.#hello(), {
       onHello: (hello) => {
+        patience.cancel()
         if (hello.from !== null) this.#callbacks.onPeerAddress(hello.from, hello.nodeId, hello.address)
       },
       onFrame: (type, body) => this.#onIncomingFrame(peer, type, body),
       onClosed: (wasUp) => {
+        patience.cancel()
         this.#incoming.delete(peer)
         const from = peer.hello?.from ?? null
         if (wasUp && from !== null && !this.#isStopped) this.#callbacks.onPeerClosed(from)
@@ -231,3 +240,5 @@ export class Transport {
 }
 
 const CONNECT_TIMEOUT_MS = 2_000
+/** Who connects and doesn't say who it is within this is disconnected. */
+const HELLO_TIMEOUT_MS = 5_000

@@ -3,11 +3,13 @@
  * has applied something. It may lag behind the leader's, never run ahead of what is committed.
  */
 import type { ByteString } from '../../base/bytes.ts'
+import type { ReplicaId } from '../../base/ids.ts'
 import { type Catalog, decodeCatalog } from '../../cluster/catalog.ts'
 import { CATALOG_KEY } from '../../cluster/cluster-machine.ts'
 import type { StateStore } from '../../replica/state-store.ts'
 
 export class CatalogWatcher {
+  readonly #self: ReplicaId
   readonly #onCatalog: (catalog: Catalog) => void
   readonly #onFailure: (error: unknown) => void
   #encoded: ByteString | null = null
@@ -15,7 +17,8 @@ export class CatalogWatcher {
   #isReading = false
   #isStale = false
 
-  constructor(onCatalog: (catalog: Catalog) => void, onFailure: (error: unknown) => void) {
+  constructor(self: ReplicaId, onCatalog: (catalog: Catalog) => void, onFailure: (error: unknown) => void) {
+    this.#self = self
     this.#onCatalog = onCatalog
     this.#onFailure = onFailure
   }
@@ -64,7 +67,10 @@ export class CatalogWatcher {
   #take(encoded: ByteString | null): void {
     if (encoded === null || encoded === this.#encoded) return
     this.#encoded = encoded
-    this.#catalog = decodeCatalog(encoded)
-    this.#onCatalog(this.#catalog)
+    const catalog = decodeCatalog(encoded)
+    // A new member's replica begins with the log of the time before it joined.
+    if (catalog.nextReplicaId <= this.#self) return
+    this.#catalog = catalog
+    this.#onCatalog(catalog)
   }
 }

@@ -2,6 +2,7 @@
  * A node's part in running the cluster: founds it or announces itself, lets others join, keeps
  * connections to all members, and, where it leads a group, that group's membership.
  */
+import { type StorageError, storageError } from '../../base/errors.ts'
 import { CONTROL_GROUP, type GroupId, type ReplicaId } from '../../base/ids.ts'
 import type { Catalog } from '../../cluster/catalog.ts'
 import type { ClusterCommand, ClusterReply, NodeFacts } from '../../cluster/cluster-machine.ts'
@@ -14,6 +15,7 @@ import { RequestKind } from '../../replica/request-kinds.ts'
 import type { Respond, Transport } from '../../replica/transport/transport.ts'
 import type { GroupRouter } from '../routing/group-router.ts'
 import { CatalogWatcher } from './catalog-watcher.ts'
+import { checkFacts } from './check-facts.ts'
 import { keepMembership } from './membership-keeper.ts'
 
 const KEEP_MS = 100
@@ -31,7 +33,7 @@ export type ControlServiceOptions = {
   readonly facts: NodeFacts
   readonly onCatalog: (catalog: Catalog) => void
   /** The cluster does not know this node any more. */
-  readonly onExpelled: (reason: string) => void
+  readonly onExpelled: (error: StorageError) => void
 }
 
 export class ControlService {
@@ -41,6 +43,8 @@ export class ControlService {
   readonly #heardAddresses = new Map<ReplicaId, Address>()
   /** What the log says before it is known to be committed: without it nobody could be asked for a vote. */
   #foreseen: Catalog | null = null
+  /** The catalog that was seen last. */
+  #before: Catalog | null = null
   #timer: Timer | null = null
   #isAnnounced = false
   #isAnnouncing = false
@@ -49,16 +53,22 @@ export class ControlService {
   constructor(options: ControlServiceOptions) {
     this.#options = options
     this.#watcher = new CatalogWatcher(
+      options.self,
       (catalog) => this.#onCatalog(catalog),
       (error) => options.logger.error('the catalog could not be read', { error: String(error) }),
     )
     options.transport.handle(RequestKind.join, (_from, body, respond) => {
-      this.#serveJoin(readJson(body) as NodeFacts, respond)
+      this.#serveJoin(checkFacts(readJson(body)), respond)
     })
   }
 
   get catalog(): Catalog | null {
     return this.#watcher.catalog
+  }
+
+  /** Who may be asked, for all that this node knows. */
+  get members(): readonly ReplicaId[] {
+    return (this.catalog ?? this.#foreseen)?.nodes.map((node) => node.replicaId) ?? []
   }
 
   start(seed: Catalog | null, foreseen: Catalog | null): void {
@@ -96,28 +106,24 @@ export class ControlService {
 
   #keep(): void {
     const { catalog } = this
-    if (!this.#isAnnounced && !this.#isAnnouncing && catalog !== null) this.#announce(catalog)
+    if (!this.#isAnnounced && !this.#isAnnouncing && this.members.length > 0) this.#announce()
     if (catalog === null) return
     for (const [id, group] of this.#options.host.groups) {
       if (group.health.kind === 'healthy' && keepMembership(group.raft, catalog, id)) group.schedule()
     }
   }
 
-  #announce(catalog: Catalog): void {
+  /** At every start, also when nothing changed: it is how a node that was replaced meanwhile learns of it. */
+  #announce(): void {
     const { self, facts, router, logger, onExpelled } = this.#options
-    const known = catalog.nodes.find((node) => node.replicaId === self)
-    if (known !== undefined && isSameNode(known, facts)) {
-      this.#isAnnounced = true
-      return
-    }
     this.#isAnnouncing = true
     const command: ClusterCommand = { kind: 'announce', replicaId: self, node: facts }
     router.submit(
-      { group: CONTROL_GROUP, isWrite: true, command, bytes: COMMAND_BYTES },
+      { group: CONTROL_GROUP, isWrite: true, command, bytes: COMMAND_BYTES, lane: null },
       (reply) => {
         this.#isAnnouncing = false
         this.#isAnnounced = true
-        if (reply.kind === 'refused') onExpelled(reply.reason)
+        if (reply.kind === 'refused') onExpelled(expulsion(reply.reason))
       },
       (failure) => {
         this.#isAnnouncing = false
@@ -129,7 +135,13 @@ export class ControlService {
   #serveJoin(node: NodeFacts, respond: Respond): void {
     this.#options.logger.info('a node asks to join', { nodeId: node.nodeId, address: node.peer })
     this.#options.router.submit(
-      { group: CONTROL_GROUP, isWrite: true, command: { kind: 'join', node }, bytes: COMMAND_BYTES },
+      {
+        group: CONTROL_GROUP,
+        isWrite: true,
+        command: { kind: 'join', node },
+        bytes: COMMAND_BYTES,
+        lane: null,
+      },
       // Not founded yet: worth asking again, unlike any other refusal.
       (reply) =>
         respond(
@@ -140,6 +152,16 @@ export class ControlService {
   }
 
   #onCatalog(catalog: Catalog): void {
+    const before = this.#before?.nodes ?? []
+    this.#before = catalog
+    for (const { replicaId, peer } of catalog.nodes) {
+      const known = before.find((node) => node.replicaId === replicaId)
+      // A member announced itself anew: what it said when it connected is older.
+      if (known !== undefined && !isSameAddress(known.peer, peer)) this.#heardAddresses.delete(replicaId)
+    }
+    const { self, onExpelled } = this.#options
+    if (!catalog.nodes.some((node) => node.replicaId === self))
+      onExpelled(expulsion(`replica ${self} does not belong to the cluster any more`))
     this.#connectPeers()
     this.#options.onCatalog(catalog)
   }
@@ -154,15 +176,13 @@ export class ControlService {
   }
 }
 
-function isSameNode(left: NodeFacts, right: NodeFacts): boolean {
-  return (
-    isSameAddress(left.peer, right.peer) &&
-    isSameAddress(left.redis, right.redis) &&
-    left.processId === right.processId &&
-    (left.http === null ? right.http === null : right.http !== null && isSameAddress(left.http, right.http))
-  )
-}
-
 function isSameAddress(left: Address, right: Address): boolean {
   return left.host === right.host && left.port === right.port
+}
+
+function expulsion(reason: string): StorageError {
+  return storageError('joinRefused', {
+    message: reason,
+    hint: 'Its data directory is of no use any more. To bring the machine back, start the node with --join and an empty data directory: it comes back as a new replica.',
+  })
 }

@@ -55,3 +55,19 @@ test('after everything was answered the next command starts at once', () => {
   harness.send('r1')
   assert.deepEqual(harness.started, ['w1', 'r1'])
 })
+
+test('thousands of held commands that are refused at once do not exhaust the stack', () => {
+  const answers: Reply[] = []
+  const waiting: ((reply: Reply) => void)[] = []
+  const order = new CommandOrder((command, _isWrite, respond) => {
+    if (command.args[0] === 'slow') waiting.push(respond)
+    else respond(null)
+  })
+  const add = (name: string, isWrite: boolean): void =>
+    order.add({ info: {}, args: [name] } as unknown as ParsedCommand, isWrite, (reply) => answers.push(reply))
+  add('slow', true)
+  for (let count = 0; count < 10_000; count++) add('refused', count % 2 === 1)
+  assert.equal(answers.length, 0)
+  waiting[0]?.(null)
+  assert.equal(answers.length, 10_000)
+})

@@ -1,8 +1,10 @@
 /**
  * Keeps one connection's commands in their order although writes go through the log and reads do
  * not: a read waits for the writes sent before it, a write for the reads. Runs of the same kind
- * go on side by side, so a pipeline of writes (or of reads) costs one round.
+ * go on side by side, so a pipeline of writes (or of reads) costs one round; that writes do not
+ * overtake each other is the router's business (routing/write-lane.ts).
  */
+import assert from 'node:assert/strict'
 import type { Reply } from '../../kv/reply.ts'
 import type { ParsedCommand } from '../../redis/redis-connection.ts'
 
@@ -19,16 +21,21 @@ export class CommandOrder {
   #heldHead = 0
   #openWrites = 0
   #openReads = 0
+  #isReleasing = false
 
+  /** `submit` may respond before it returns. */
   constructor(submit: Submit) {
     this.#submit = submit
   }
 
   add(command: ParsedCommand, isWrite: boolean, respond: (reply: Reply) => void): void {
-    const mustWait =
-      this.#heldHead < this.#held.length || (isWrite ? this.#openReads > 0 : this.#openWrites > 0)
-    if (mustWait) this.#held.push({ command, isWrite, respond })
+    if (this.#heldHead < this.#held.length || this.#mustWait(isWrite))
+      this.#held.push({ command, isWrite, respond })
     else this.#start(command, isWrite, respond)
+  }
+
+  #mustWait(isWrite: boolean): boolean {
+    return isWrite ? this.#openReads > 0 : this.#openWrites > 0
   }
 
   #start(command: ParsedCommand, isWrite: boolean, respond: (reply: Reply) => void): void {
@@ -37,22 +44,28 @@ export class CommandOrder {
     this.#submit(command, isWrite, (reply) => {
       if (isWrite) this.#openWrites -= 1
       else this.#openReads -= 1
+      assert(this.#openWrites >= 0 && this.#openReads >= 0, 'a command was answered twice')
       respond(reply)
       if (this.#heldHead < this.#held.length) this.#release()
     })
   }
 
+  /** A loop, not a recursion: thousands of held commands may be answered at once when they are refused. */
   #release(): void {
-    for (;;) {
-      const next = this.#held[this.#heldHead]
-      if (next === undefined) {
-        this.#held = []
-        this.#heldHead = 0
-        return
+    if (this.#isReleasing) return
+    this.#isReleasing = true
+    try {
+      let next = this.#held[this.#heldHead]
+      while (next !== undefined && !this.#mustWait(next.isWrite)) {
+        this.#heldHead += 1
+        this.#start(next.command, next.isWrite, next.respond)
+        next = this.#held[this.#heldHead]
       }
-      if (next.isWrite ? this.#openReads > 0 : this.#openWrites > 0) return
-      this.#heldHead += 1
-      this.#start(next.command, next.isWrite, next.respond)
+    } finally {
+      this.#isReleasing = false
     }
+    if (this.#heldHead < this.#held.length) return
+    this.#held = []
+    this.#heldHead = 0
   }
 }

@@ -16,6 +16,8 @@ export type RedisFactsOptions = {
   readonly isLoading: () => boolean
   readonly leadsData: () => boolean
   readonly memoryBytes: () => number
+  /** Null when it isn't known at once. */
+  readonly keyCount: () => number | null
 }
 
 export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
@@ -29,7 +31,10 @@ export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
     // Every node takes writes (it forwards them), so that clients never have to look for another.
     role: () => 'master',
     isLoading: options.isLoading,
-    keyspace: () => null,
+    keyspace: () => {
+      const keys = options.keyCount()
+      return keys === null ? null : { keys }
+    },
     usedMemoryBytes: options.memoryBytes,
     connectedReplicas: () => (options.leadsData() ? dataReplicas(options.status()) - 1 : 0),
     sessions: () => options.service().sessions(),

@@ -3,10 +3,11 @@
  * group that owns their slot.
  */
 import type { ByteString } from '../../base/bytes.ts'
-import { storageError } from '../../base/errors.ts'
+import { storageError, type StorageError, toStorageError } from '../../base/errors.ts'
 import { redisErrorLine } from '../../base/error-edges.ts'
 import type { GroupId } from '../../base/ids.ts'
-import type { Clock } from '../../env/clock.ts'
+import { unreachable } from '../../base/unreachable.ts'
+import { type Clock, sleep, type Timer } from '../../env/clock.ts'
 import type { Address, Connection, Listener, Network } from '../../env/network.ts'
 import type { KvCommand } from '../../kv/command.ts'
 import type { CommandInfo } from '../../kv/command-info.ts'
@@ -23,6 +24,7 @@ import { createRedisSession, type RedisSession } from '../../redis/redis-session
 import type { ServerFacts } from '../../redis/server-facts.ts'
 import type { GroupRouter } from '../routing/group-router.ts'
 import type { OperationFailure } from '../routing/operation.ts'
+import { WriteLane } from '../routing/write-lane.ts'
 import { CommandOrder } from './command-order.ts'
 
 export type RedisServiceOptions = {
@@ -52,6 +54,7 @@ export class RedisService {
   #listener: Listener | null = null
   #lastId = 0
   #isDraining = false
+  #idleTimer: Timer | null = null
 
   constructor(options: RedisServiceOptions) {
     this.#options = options
@@ -67,6 +70,7 @@ export class RedisService {
 
   async listen(address: Address): Promise<Address> {
     this.#listener = await this.#options.network.listen(address, (connection) => this.#accept(connection))
+    this.#watchIdle()
     return this.#listener.address
   }
 
@@ -78,32 +82,54 @@ export class RedisService {
     this.#clients.get(id)?.connection.destroy()
   }
 
-  /** No new connections; answers what was asked; resolves when nothing is owed any more or the time is up. */
+  /**
+   * No new connections and no new requests; each client is closed when all it asked is answered.
+   * Resolves when the last one is gone or the time is up.
+   */
   async drain(timeoutMs: number): Promise<void> {
     this.#isDraining = true
+    this.#idleTimer?.cancel()
     await this.#listener?.close()
+    for (const { connection } of this.#clients.values()) connection.pause()
     const { clock } = this.#options
     const endMs = clock.monotonicMs() + timeoutMs
-    while (this.#owesReplies() && clock.monotonicMs() < endMs) {
-      await new Promise<void>((resolve) => clock.setTimer(DRAIN_POLL_MS, resolve))
+    while (this.#clients.size > 0 && clock.monotonicMs() < endMs) {
+      for (const { connection, protocol } of this.#clients.values()) {
+        if (protocol.owedReplies === 0) connection.end()
+      }
+      await sleep(clock, DRAIN_POLL_MS)
     }
-    for (const { connection } of this.#clients.values()) connection.end()
   }
 
   /** Closes at once, whatever is owed. */
   async close(): Promise<void> {
     this.#isDraining = true
+    this.#idleTimer?.cancel()
     await this.#listener?.close()
     for (const { connection } of this.#clients.values()) connection.destroy()
   }
 
-  #owesReplies(): boolean {
-    return [...this.#clients.values()].some((client) => client.protocol.owedReplies > 0)
+  /** `CONFIG SET timeout`: whoever asked nothing for so long, and is owed nothing, is disconnected. */
+  #watchIdle(): void {
+    const { clock, facts } = this.#options
+    this.#idleTimer = clock.setTimer(IDLE_POLL_MS, () => {
+      const limitMs = facts.configuration.idleTimeoutSeconds * 1_000
+      const sinceMs = clock.monotonicMs() - limitMs
+      for (const { session, connection, protocol } of limitMs === 0 ? [] : this.#clients.values()) {
+        if (session.lastActiveAtMs < sinceMs && protocol.owedReplies === 0) connection.destroy()
+      }
+      this.#watchIdle()
+    })
   }
 
   #accept(connection: Connection): void {
     const { facts, clock } = this.#options
-    if (this.#clients.size >= facts.configuration.maxClients || this.#isDraining) {
+    if (this.#isDraining) {
+      connection.handle({ onData: () => {}, onClose: () => {} })
+      connection.destroy()
+      return
+    }
+    if (this.#clients.size >= facts.configuration.maxClients) {
       facts.counters.connectionsRejected += 1
       connection.handle({ onData: () => {}, onClose: () => {} })
       connection.write(TOO_MANY_CLIENTS)
@@ -133,7 +159,10 @@ export class RedisService {
 
   #makeProtocol(connection: Connection, session: RedisSession): RedisConnection {
     const { facts, table, clock } = this.#options
-    const order = new CommandOrder((command, isWrite, respond) => this.#submit(command, isWrite, respond))
+    const lane = new WriteLane()
+    const order = new CommandOrder((command, isWrite, respond) =>
+      this.#submit(command, isWrite ? lane : null, respond),
+    )
     return createRedisConnection({
       session,
       server: facts,
@@ -142,13 +171,14 @@ export class RedisService {
       write: (bytes: ByteString) => connection.write(bytes),
       bufferedBytes: () => connection.bufferedBytes,
       endOfTurn: (run) => clock.endOfTurn(run),
-      pauseChanged: (isPaused) => (isPaused ? connection.pause() : connection.resume()),
+      pauseChanged: (isPaused) => (isPaused || this.#isDraining ? connection.pause() : connection.resume()),
       end: () => connection.end(),
       destroy: () => connection.destroy(),
     })
   }
 
-  #submit(parsed: ParsedCommand, isWrite: boolean, respond: (reply: Reply) => void): void {
+  /** `lane`: of this connection's writes; null for a read. */
+  #submit(parsed: ParsedCommand, lane: WriteLane | null, respond: (reply: Reply) => void): void {
     const router = this.#options.router()
     if (router === null || this.#options.facts.isLoading()) {
       respond(LOADING)
@@ -166,7 +196,9 @@ export class RedisService {
     let bytes = COMMAND_OVERHEAD_BYTES
     for (const argument of parsed.args) bytes += argument.length
     const command: KvCommand = { kind: 'client', args: parsed.args, session: null }
-    router.submit({ group, isWrite, command, bytes }, respond, (failure) => respond(failureReply(failure)))
+    router.submit({ group, isWrite: lane !== null, command, bytes, lane }, respond, (failure) =>
+      respond(error(redisErrorLine(failureError(failure)))),
+    )
   }
 
   /** One group for all keys of a command; commands without keys go to the first. */
@@ -185,7 +217,8 @@ export class RedisService {
   }
 }
 
-const DRAIN_POLL_MS = 5
+const DRAIN_POLL_MS = 2
+const IDLE_POLL_MS = 1_000
 const LOADING = error('LOADING Holdfast is waiting for its cluster')
 const CROSS_SLOT = error("CROSSSLOT Keys in request don't hash to the same slot")
 
@@ -199,15 +232,26 @@ function isWriteCommand({ info }: ParsedCommand): boolean {
   return isWrite
 }
 
-function failureReply(failure: OperationFailure): Reply {
+function failureError(failure: OperationFailure): StorageError {
   switch (failure.kind) {
     case 'noLeader':
-      return error(redisErrorLine(storageError('noLeader', {})))
+      return storageError('noLeader', {})
     case 'unknown':
-      return error(redisErrorLine(storageError('outcomeUnknown', {})))
+      return storageError('outcomeUnknown', {})
     case 'overloaded':
-      return error(redisErrorLine(storageError('overloaded', {})))
+      return storageError('overloaded', {})
     case 'unhealthy':
-      return error(redisErrorLine(storageError('storageNeedsOperator', { message: failure.reason })))
+      return storageError('storageNeedsOperator', { message: failure.reason })
+    case 'storage':
+      return toStorageError(failure.error)
+    case 'replyTooLarge':
+      return storageError('valueTooLarge', {
+        message: 'the reply is larger than what nodes send each other in one message',
+        hint: 'Read it in parts (HSCAN, GETRANGE, MGET with fewer keys), or ask the leader directly.',
+      })
+    case 'stopping':
+      return storageError('nodeDraining', {})
+    default:
+      return unreachable(failure)
   }
 }

@@ -1,120 +1,148 @@
 /**
  * Sends operations to the node that can carry them out, and carries out those that other nodes
  * send here. What goes to one node and group in one turn travels in one request; its response
- * comes when all of them are done, which they usually are in one log entry.
+ * comes when all of them are done, which they usually are in one log entry. Reads and writes travel
+ * apart, so that a slow read delays no write.
+ *
+ * Failure model: the connection closes, or an answer can't be read, and the fate of the whole
+ * request is unknown. Nothing is repeated here.
  */
-import { MalformedBytes } from '../../base/byte-reader.ts'
-import type { ByteReader } from '../../base/byte-reader.ts'
-import { ByteWriter } from '../../base/byte-writer.ts'
+import { type ByteReader, MalformedBytes } from '../../base/byte-reader.ts'
+import type { ByteWriter } from '../../base/byte-writer.ts'
 import { type GroupId, makeGroupId, type ReplicaId } from '../../base/ids.ts'
 import type { Clock } from '../../env/clock.ts'
 import type { Group } from '../../replica/group.ts'
-import type { Failure } from '../../replica/outcome.ts'
 import { RequestKind } from '../../replica/request-kinds.ts'
 import type { Respond, Transport } from '../../replica/transport/transport.ts'
-import { OUTCOME_REPLY, readFailure, writeFailure } from './forward-codec.ts'
+import {
+  type Answer,
+  type ForwardHeader,
+  readAnswers,
+  readRequestHeader,
+  writeAnswers,
+  writeRequestHeader,
+} from './forward-codec.ts'
 import type { MachineCodec } from './machine-codec.ts'
 import type { Operation } from './operation.ts'
 
 /** Commands of one request; more in one turn become several. */
-const REQUEST_COMMANDS_MAX = 1_024
+const REQUEST_WRITES_MAX = 1_024
+/** Fewer: each waits for the slowest. */
+const REQUEST_READS_MAX = 64
 const REQUEST_BYTES_MAX = 4 * 1024 * 1024
 
 export type ForwarderOptions<Command, Reply> = {
   readonly clock: Clock
-  readonly transport: Transport
+  readonly transport: Pick<Transport, 'request'>
   readonly codec: MachineCodec<Command, Reply>
   readonly localGroup: (group: GroupId) => Group<Command, Reply> | null
+  /** What the answering node said about who leads the group. */
+  readonly onHeard: (group: GroupId, term: number, leader: ReplicaId | null) => void
+}
+
+type Batch<Command, Reply> = {
+  readonly to: ReplicaId
+  readonly header: ForwardHeader
+  readonly operations: Operation<Command, Reply>[]
 }
 
 export class Forwarder<Command, Reply> {
   readonly #options: ForwarderOptions<Command, Reply>
-  #pending = new Map<string, { readonly to: ReplicaId; readonly operations: Operation<Command, Reply>[] }>()
+  #pending: Batch<Command, Reply>[] = []
 
   constructor(options: ForwarderOptions<Command, Reply>) {
     this.#options = options
   }
 
-  send(operation: Operation<Command, Reply>, to: ReplicaId): void {
-    operation.sentTo = to
-    if (this.#pending.size === 0) this.#options.clock.endOfTurn(() => this.#flush())
-    const key = `${to}/${operation.group}`
-    const batch = this.#pending.get(key)
-    if (batch === undefined) this.#pending.set(key, { to, operations: [operation] })
-    else batch.operations.push(operation)
+  /** To `operation.sentTo`, under `operation.sentTerm`. */
+  send(operation: Operation<Command, Reply>): void {
+    const { group, isWrite, sentTo, sentTerm } = operation
+    if (this.#pending.length === 0) this.#options.clock.endOfTurn(() => this.#flush())
+    const known = this.#pending.find(
+      ({ to, header }) =>
+        to === sentTo && header.group === group && header.isWrite === isWrite && header.term === sentTerm,
+    )
+    if (known !== undefined) known.operations.push(operation)
+    else {
+      const header = { group, isWrite, term: sentTerm }
+      this.#pending.push({ to: sentTo as ReplicaId, header, operations: [operation] })
+    }
   }
 
   #flush(): void {
-    const batches = [...this.#pending.values()]
-    this.#pending = new Map()
-    for (const { to, operations } of batches) {
+    const batches = this.#pending
+    this.#pending = []
+    for (const { to, header, operations } of batches) {
       for (let from = 0; from < operations.length; ) {
         const end = requestEnd(operations, from)
-        this.#request(to, operations.slice(from, end))
+        this.#request(to, header, operations.slice(from, end))
         from = end
       }
     }
   }
 
-  #request(to: ReplicaId, operations: readonly Operation<Command, Reply>[]): void {
-    const { group } = operations[0] as Operation<Command, Reply>
-    const { machine, decodeReply } = this.#options.codec
+  #request(to: ReplicaId, header: ForwardHeader, operations: readonly Operation<Command, Reply>[]): void {
+    const { codec, transport } = this.#options
     const attempts = operations.map((operation) => operation.attempt)
     const write = (writer: ByteWriter): void => {
-      writer.varint(group)
-      writer.varint(operations.length)
-      for (const { isWrite, command } of operations) {
-        writer.u8(isWrite ? 1 : 0)
-        machine.encode(command, writer)
-      }
+      writeRequestHeader(writer, header, operations.length)
+      for (const { command } of operations) codec.machine.encode(command, writer)
     }
-    this.#options.transport.request(RequestKind.forward, to, write, (body) => {
-      operations.forEach((operation, at) => {
-        const outcome: { reply: Reply } | Failure =
-          body === null ? { kind: 'unknown' } : readOutcome(body, decodeReply)
-        if ('reply' in outcome) operation.reply(outcome.reply)
-        else if (operation.attempt === attempts[at]) operation.fail(outcome)
-      })
+    const failAll = (): void => {
+      operations.forEach((operation, at) => operation.failSent(attempts[at] as number, { kind: 'unknown' }))
+    }
+    transport.request(RequestKind.forward, to, write, (body) => {
+      if (body === null) {
+        failAll()
+        return
+      }
+      try {
+        const { term, leader, answers } = readAnswers(body, operations.length, codec.decodeReply)
+        this.#options.onHeard(header.group, term, leader)
+        operations.forEach((operation, at) => settle(operation, attempts[at] as number, answers[at]))
+      } catch (error) {
+        if (error instanceof MalformedBytes) failAll()
+        throw error
+      }
     })
   }
 
   /** Carries out what another node's forwarder sent. */
   serve(body: ByteReader, respond: Respond): void {
-    const groupId = makeGroupId(body.varint())
-    const count = body.varint()
-    if (count === 0 || count > REQUEST_COMMANDS_MAX) throw new MalformedBytes(`forwarded ${count} commands`)
-    const group = this.#options.localGroup(groupId)
+    const { header, count } = readRequestHeader(body)
+    const { isWrite, term } = header
+    const limit = isWrite ? REQUEST_WRITES_MAX : REQUEST_READS_MAX
+    if (count === 0 || count > limit) throw new MalformedBytes(`forwarded ${count} commands`)
+    const group = this.#options.localGroup(makeGroupId(header.group))
     if (group === null) {
       respond(null)
       return
     }
     const { machine, encodeReply } = this.#options.codec
-    const outcomes: (({ readonly reply: Reply } | { readonly failure: Failure }) | undefined)[] = new Array(
-      count,
-    )
+    const answers: (Answer<Reply> | null)[] = new Array(count).fill(null)
     let open = count
-    const settle = (at: number, outcome: { readonly reply: Reply } | { readonly failure: Failure }): void => {
-      outcomes[at] = outcome
+    const answer = (at: number, outcome: Answer<Reply>): void => {
+      answers[at] = outcome
       open -= 1
       if (open > 0) return
-      respond((writer) => {
-        for (const settled of outcomes) {
-          if (settled === undefined) throw new Error('a forwarded command was not settled')
-          if ('failure' in settled) writeFailure(writer, settled.failure)
-          else {
-            writer.u8(OUTCOME_REPLY)
-            encodeReply(settled.reply, writer)
-          }
-        }
-      })
+      const { raft } = group
+      respond((writer) =>
+        writeAnswers(writer, raft.term, raft.leader, answers as readonly Answer<Reply>[], encodeReply),
+      )
     }
+    // In whatever turn they are proposed: all of them under the leadership their sender knew, or none.
+    const isDeposed = isWrite && term !== 0 && term !== group.raft.term
     for (let at = 0; at < count; at++) {
-      const isWrite = body.u8() === 1
       const start = body.position
       const command = machine.decode(body)
+      if (isDeposed) {
+        answer(at, { kind: 'notLeader', leader: group.raft.leader })
+        continue
+      }
       const responder = {
-        reply: (reply: Reply): void => settle(at, { reply }),
-        fail: (failure: Failure): void => settle(at, { failure }),
+        reply: (reply: Reply): void => answer(at, { kind: 'reply', reply }),
+        fail: (failure: Exclude<Answer<Reply>, { kind: 'reply' | 'replyTooLarge' }>): void =>
+          answer(at, failure),
       }
       if (isWrite) group.propose(command, body.position - start, responder)
       else group.query(command, responder)
@@ -122,21 +150,28 @@ export class Forwarder<Command, Reply> {
   }
 }
 
-function requestEnd(operations: readonly { readonly bytes: number }[], from: number): number {
+function settle<Command, Reply>(
+  operation: Operation<Command, Reply>,
+  attempt: number,
+  answer: Answer<Reply> | undefined,
+): void {
+  if (answer === undefined) throw new MalformedBytes('a forwarded command was not answered')
+  if (answer.kind === 'reply') operation.reply(answer.reply)
+  else if (answer.kind === 'replyTooLarge') operation.giveUp(operation.isWrite ? { kind: 'unknown' } : answer)
+  else operation.failSent(attempt, answer)
+}
+
+function requestEnd(
+  operations: readonly { readonly bytes: number; readonly isWrite: boolean }[],
+  from: number,
+): number {
+  const limit = operations[from]?.isWrite === true ? REQUEST_WRITES_MAX : REQUEST_READS_MAX
   let bytes = 0
   let end = from
-  while (end < operations.length && end - from < REQUEST_COMMANDS_MAX) {
+  while (end < operations.length && end - from < limit) {
     bytes += (operations[end] as { readonly bytes: number }).bytes
     if (end > from && bytes > REQUEST_BYTES_MAX) break
     end += 1
   }
   return end
-}
-
-function readOutcome<Reply>(
-  body: ByteReader,
-  decodeReply: (reader: ByteReader) => Reply,
-): { reply: Reply } | Failure {
-  const code = body.u8()
-  return code === OUTCOME_REPLY ? { reply: decodeReply(body) } : readFailure(code, body)
 }

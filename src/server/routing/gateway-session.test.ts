@@ -44,6 +44,17 @@ test('there is room for a bounded number of open writes', () => {
   assert.equal(session.open().sequence, OPEN_SEQUENCES_MAX + 1)
 })
 
+test('a wall clock that was set by hours makes a new session, in either direction', () => {
+  for (const jumpMs of [SEVEN_HOURS_MS, -SEVEN_HOURS_MS]) {
+    const { clock, random } = new Hands()
+    let wallMs = 1e12
+    const session = new GatewaySession({ ...clock, wallMs: () => wallMs }, random)
+    const old = session.open()
+    wallMs += jumpMs
+    assert.notEqual(session.open().id, old.id)
+  }
+})
+
 test('an old session is replaced even under load; its open writes keep their tags', () => {
   const hands = new Hands()
   const session = new GatewaySession(hands.clock, hands.random)

@@ -38,7 +38,7 @@ export class GatewaySession {
 
   open(): SessionTag {
     assert(this.hasRoom)
-    if (this.#clock.monotonicMs() >= this.#renewAtMs) this.renew()
+    if (this.#isOld()) this.renew()
     this.#lastSequence += 1
     return {
       id: this.#id,
@@ -46,6 +46,12 @@ export class GatewaySession {
       sequence: this.#lastSequence,
       lowestUnacknowledged: this.#lowest,
     }
+  }
+
+  /** By either clock: the monotonic one may stand still while a machine sleeps, the other may jump. */
+  #isOld(): boolean {
+    const isAdjusted = Math.abs(this.#clock.wallMs() - this.#startedMs) >= RENEW_MS
+    return isAdjusted || this.#clock.monotonicMs() >= this.#renewAtMs
   }
 
   /** The tag to send again, with what was acknowledged meanwhile. */

@@ -4,11 +4,14 @@
  *
  * - Here if this node can: writes where it leads, reads wherever it has a healthy replica.
  * - Otherwise to the leader, as far as it is known. Writes travel under the gateway's session, so
- *   that an attempt whose fate is unknown can be repeated without executing twice.
+ *   that an attempt whose fate is unknown can be repeated without executing twice, and name the
+ *   leader's term, so that those of one lane can't overtake each other (write-lane.ts).
  * - While there is no leader, operations wait and go on the moment one is known.
  *
- * One retry layer: nothing below repeats anything.
+ * One retry layer: nothing below repeats anything. What was proposed here without a mark is never
+ * repeated unless it is known that it did not happen.
  */
+import assert from 'node:assert/strict'
 import type { GroupId, ReplicaId } from '../../base/ids.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import type { Clock, Timer } from '../../env/clock.ts'
@@ -17,17 +20,20 @@ import type { Group } from '../../replica/group.ts'
 import type { Failure } from '../../replica/outcome.ts'
 import type { Transport } from '../../replica/transport/transport.ts'
 import type { Forwarder } from './forwarder.ts'
-import { Operation, type OperationFailure } from './operation.ts'
+import { Operation, type OperationFailure, type OperationRequest } from './operation.ts'
+import type { WriteLane } from './write-lane.ts'
 
 export type RouterOptions<Command, Reply> = {
   readonly clock: Clock
   readonly random: Random
-  readonly transport: Transport
+  readonly transport: Pick<Transport, 'isConnected'>
   readonly self: ReplicaId
-  readonly forwarder: Forwarder<Command, Reply>
+  readonly forwarder: Pick<Forwarder<Command, Reply>, 'send'>
   readonly localGroup: (group: GroupId) => Group<Command, Reply> | null
   /** Nodes that may have a replica of the group, for when this one has none. */
   readonly candidates: (group: GroupId) => readonly ReplicaId[]
+  /** Why this node's log takes no writes at the moment; null: it does. */
+  readonly logFailure: () => Error | null
   /** Marks a write so that sending it again is harmless; null: it can't be marked now, wait. */
   readonly tagForRetry: (command: Command) => Command | null
   /** The write was answered (null: given up): its mark is not needed any more. */
@@ -36,173 +42,307 @@ export type RouterOptions<Command, Reply> = {
   readonly attemptTimeoutMs: number
 }
 
+/** Operations that are not answered yet; more are refused. */
+export const OPEN_OPERATIONS_MAX = 100_000
+export const OPEN_BYTES_MAX = 512 * 1024 * 1024
 /** Pauses between attempts that failed at once; doubled per attempt, with full jitter. */
 const RETRY_MS_MIN = 4
 const RETRY_MS_MAX = 64
+/** A replica that knows no leader for so long may have been removed, or be cut off: others are asked. */
+const ASK_OTHERS_AFTER_MS = 500
+/** While the local replica knows no leader: its finding one ends the wait, this only makes sure. */
+const PARKED_MS = 500
+/** Leaders named by a refusal are followed this often before pausing: two nodes may name each other. */
+const FOLLOW_HINTS_MAX = 4
 /** How often deadlines are looked at. */
 const SWEEP_MS = 50
+const ANY_TERM = 0
 
-type Waiting<Command, Reply> = { readonly operation: Operation<Command, Reply>; readonly untilMs: number }
+/** A leader and its term; ANY_TERM: a node that may lead, or know who does. */
+type Heard = { readonly term: number; readonly leader: ReplicaId }
+type Sent<Command, Reply> = {
+  readonly operation: Operation<Command, Reply>
+  readonly attempt: number
+  readonly untilMs: number
+}
 
 export class GroupRouter<Command, Reply> {
   readonly #options: RouterOptions<Command, Reply>
-  readonly #forwarder: Forwarder<Command, Reply>
-  /** In order of deadline, since all have the same timeout. */
+  /** In order of deadline, since all have the same timeout. Those that are done leave at the next sweep. */
   #open: Operation<Command, Reply>[] = []
-  #openHead = 0
-  #waiting: Waiting<Command, Reply>[] = []
+  #openCount = 0
+  #openBytes = 0
+  #lastSerial = 0
+  #waiting: Operation<Command, Reply>[] = []
+  #sent: Sent<Command, Reply>[] = []
+  /** What other nodes said last about who leads: used where no local replica knows better. */
+  readonly #heard = new Map<GroupId, Heard>()
   #retryTimer: Timer | null = null
-  #sent: {
-    readonly operation: Operation<Command, Reply>
-    readonly attempt: number
-    readonly untilMs: number
-  }[] = []
   #sweepTimer: Timer | null = null
   #isStopped = false
 
   constructor(options: RouterOptions<Command, Reply>) {
     this.#options = options
-    this.#forwarder = options.forwarder
   }
 
+  get openOperations(): number {
+    return this.#openCount
+  }
+
+  /** One of the two is called exactly once, perhaps before this returns. */
   submit(
-    what: {
-      readonly group: GroupId
-      readonly isWrite: boolean
-      readonly command: Command
-      readonly bytes: number
-    },
+    request: OperationRequest<Command>,
     onReply: (reply: Reply) => void,
     onFailure: (failure: OperationFailure) => void,
   ): void {
+    if (this.#isStopped) {
+      onFailure({ kind: 'stopping' })
+      return
+    }
+    const isTooMuch =
+      this.#openCount >= OPEN_OPERATIONS_MAX || this.#openBytes + request.bytes > OPEN_BYTES_MAX
+    if (this.#openCount > 0 && isTooMuch) {
+      onFailure({ kind: 'overloaded' })
+      return
+    }
+    this.#lastSerial += 1
     const deadlineMs = this.#options.clock.monotonicMs() + this.#options.operationTimeoutMs
-    const operation = new Operation<Command, Reply>({ ...what, deadlineMs }, this, onReply, onFailure)
+    const when = { deadlineMs, serial: this.#lastSerial }
+    const operation = new Operation<Command, Reply>(request, when, this, onReply, onFailure)
+    this.#openCount += 1
+    this.#openBytes += operation.bytes
     this.#open.push(operation)
+    operation.lane?.add(operation)
     this.#scheduleSweep()
     this.#attempt(operation)
   }
 
   /** A leader appeared or changed: those who wait, and those who asked a deposed one, try again. */
   leaderChanged(group: GroupId): void {
-    const leader = this.#options.localGroup(group)?.raft.leader ?? null
-    if (leader === null) return
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const entry of waiting) {
-      if (entry.operation.group === group) this.#attempt(entry.operation)
-      else this.#waiting.push(entry)
-    }
+    const leader = this.#knownLeader(group)?.leader ?? null
+    if (leader === null || this.#isStopped) return
     const sent = this.#sent
     this.#sent = []
     for (const entry of sent) {
-      const { operation, attempt } = entry
-      if (operation.isDone || operation.attempt !== attempt) continue
-      const isStale = operation.group === group && operation.sentTo !== null && operation.sentTo !== leader
-      if (isStale && this.#mayRepeat(operation)) this.#attempt(operation)
+      const { operation } = entry
+      if (!isPresent(entry)) continue
+      const isStale = operation.group === group && operation.sentTo !== leader && operation.state === 'sent'
+      if (isStale) this.#takeBack(operation)
       else this.#sent.push(entry)
     }
+    this.#retry((operation) => operation.group === group)
+  }
+
+  /** What another node answered about a group: in `term` it followed (or was) `leader`. */
+  hear(group: GroupId, term: number, leader: ReplicaId | null): void {
+    const known = this.#heard.get(group)
+    if (leader !== null && term >= (known?.term ?? 0)) this.#heard.set(group, { term, leader })
   }
 
   stop(): void {
     this.#isStopped = true
     this.#sweepTimer?.cancel()
     this.#retryTimer?.cancel()
-    for (const operation of this.#open.slice(this.#openHead)) this.#expire(operation)
+    this.#waiting = []
+    this.#sent = []
+    const open = this.#open
+    this.#open = []
+    for (const operation of open) this.#expire(operation, { kind: 'stopping' })
+    assert(this.#openCount === 0, 'every operation was ended')
   }
 
   onDone(operation: Operation<Command, Reply>, reply: Reply | null): void {
+    this.#openCount -= 1
+    this.#openBytes -= operation.bytes
+    assert(this.#openCount >= 0 && this.#openBytes >= 0)
     if (operation.isTagged) this.#options.releaseTag(operation.command, reply)
+    const { lane } = operation
+    if (lane === null) return
+    lane.settle()
+    // Those behind it may only have waited for this.
+    lane.retryAtMs = 0
   }
 
   onAttemptFailed(operation: Operation<Command, Reply>, failure: Failure): void {
-    operation.sentTo = null
     switch (failure.kind) {
       case 'notLeader':
-        if (
-          failure.leader !== null &&
-          failure.leader !== this.#options.self &&
-          operation.attempt < FOLLOW_HINTS_MAX
-        ) {
-          this.#forward(operation, failure.leader)
-        } else this.#wait(operation)
+        this.#doubtHeard(operation)
+        this.#return(operation)
+        if (operation.attempt <= FOLLOW_HINTS_MAX && this.#knownLeader(operation.group) !== null)
+          this.#attempt(operation)
+        else this.#wait(operation)
         return
       case 'notCommitted':
-      case 'overloaded':
       case 'unhealthy':
+        this.#return(operation)
         this.#wait(operation)
         return
+      case 'overloaded':
+        // Not repeated: what came behind it may have been taken, and writes must not change places.
+        operation.giveUp({ kind: 'overloaded' })
+        return
       case 'unknown':
-        if (operation.isWrite) operation.mayHaveHappened = true
-        if (this.#mayRepeat(operation)) this.#wait(operation)
-        else operation.giveUp({ kind: 'unknown' })
+        this.#onUnknown(operation)
         return
       default:
         unreachable(failure)
     }
   }
 
-  #attempt(operation: Operation<Command, Reply>): void {
-    operation.attempt += 1
-    operation.isWaiting = false
-    const group = this.#options.localGroup(operation.group)
-    if (group !== null && group.health.kind === 'healthy') {
-      if (operation.isWrite && group.isLeader) {
-        group.propose(operation.command, operation.bytes, operation)
-        return
-      }
-      // A follower's read that failed is asked of the leader; the leader has nobody else to ask.
-      const mayQuery = group.isLeader || (group.raft.leader !== null && operation.attempt === 1)
-      if (!operation.isWrite && mayQuery) {
-        group.query(operation.command, operation)
-        return
-      }
-    }
-    const leader = group?.raft.leader ?? null
-    const target = leader !== null && leader !== this.#options.self ? leader : this.#anyCandidate(operation)
-    if (target === null) this.#wait(operation)
-    else this.#forward(operation, target)
-  }
-
-  #forward(operation: Operation<Command, Reply>, to: ReplicaId): void {
-    if (!this.#options.transport.isConnected(to)) {
-      this.#wait(operation)
+  #onUnknown(operation: Operation<Command, Reply>): void {
+    if (operation.isWrite && !operation.isTagged) {
+      operation.giveUp({ kind: 'unknown' })
       return
     }
+    this.#doubtHeard(operation)
+    this.#takeBack(operation)
+  }
+
+  /** Whoever was said to lead did not answer as a leader: forgotten, unless there is newer word. */
+  #doubtHeard({ group, sentTo, sentTerm }: Operation<Command, Reply>): void {
+    const heard = this.#heard.get(group)
+    if (heard !== undefined && heard.leader === sentTo && heard.term <= sentTerm) this.#heard.delete(group)
+  }
+
+  /** The attempt's fate is open; it is repeated, which its mark makes harmless. */
+  #takeBack(operation: Operation<Command, Reply>): void {
+    if (operation.isWrite) {
+      assert(operation.isTagged, 'a write without a mark is never sent twice')
+      operation.mayHaveHappened = true
+    }
+    this.#return(operation)
+    this.#wait(operation)
+  }
+
+  /** Nothing of it is under way that counts. */
+  #return(operation: Operation<Command, Reply>): void {
+    operation.state = 'waiting'
+    operation.sentTo = null
+    operation.lane?.returned(operation)
+  }
+
+  #attempt(operation: Operation<Command, Reply>): void {
+    assert(!operation.isDone && operation.state === 'waiting')
+    const { group: id, isWrite } = operation
+    const group = this.#options.localGroup(id)
+    const isHealthy = group !== null && group.health.kind === 'healthy'
+    const isFirstTry = operation.attempt === 0
+    if (!isWrite && isHealthy && (group.isLeader || (isFirstTry && group.raft.leader !== null))) {
+      this.#begin(operation, 'local')
+      if (!group.isLeader) this.#limit(operation)
+      group.query(operation.command, operation)
+      return
+    }
+    const route = this.#knownLeader(id) ?? this.#anybody(operation, isHealthy)
+    if (route === null) {
+      const failure = this.#soleFailure(operation, group)
+      if (failure === null) this.#wait(operation)
+      else operation.giveUp(failure)
+      return
+    }
+    const { leader, term } = route
+    const isHere = leader === this.#options.self
+    if (!isHere && !this.#options.transport.isConnected(leader)) this.#wait(operation)
+    else if (operation.lane !== null && !operation.lane.admit(operation, leader, term)) this.#block(operation)
+    else if (isHere) {
+      assert(group?.isLeader === true && isWrite, 'reads of a leader were taken above')
+      this.#begin(operation, 'local')
+      group.propose(operation.command, operation.bytes, operation)
+    } else this.#forward(operation, leader, term)
+  }
+
+  #forward(operation: Operation<Command, Reply>, to: ReplicaId, term: number): void {
     if (operation.isWrite) {
       const tagged = this.#options.tagForRetry(operation.command)
       if (tagged === null) {
+        operation.lane?.returned(operation)
         this.#wait(operation)
         return
       }
       operation.command = tagged
       operation.isTagged = true
     }
+    this.#begin(operation, 'sent')
+    operation.sentTo = to
+    operation.sentTerm = term
+    this.#limit(operation)
+    this.#options.forwarder.send(operation)
+  }
+
+  #begin(operation: Operation<Command, Reply>, state: 'local' | 'sent'): void {
+    operation.state = state
     operation.attempt += 1
+  }
+
+  /** If no answer comes in time, another way is tried. */
+  #limit(operation: Operation<Command, Reply>): void {
     const untilMs = this.#options.clock.monotonicMs() + this.#options.attemptTimeoutMs
     this.#sent.push({ operation, attempt: operation.attempt, untilMs })
-    this.#forwarder.send(operation, to)
   }
 
-  /** Only when no local replica knows a leader: somebody else may. */
-  #anyCandidate(operation: Operation<Command, Reply>): ReplicaId | null {
-    const local = this.#options.localGroup(operation.group)
-    if (local !== null && local.health.kind === 'healthy') return null
-    const candidates = this.#options
-      .candidates(operation.group)
-      .filter((replica) => replica !== this.#options.self && this.#options.transport.isConnected(replica))
-    return candidates[operation.attempt % Math.max(candidates.length, 1)] ?? null
+  #knownLeader(id: GroupId): Heard | null {
+    const group = this.#options.localGroup(id)
+    const { self } = this.#options
+    const heard = this.#heard.get(id)
+    if (group !== null && group.health.kind === 'healthy') {
+      const { leader, term } = group.raft
+      const isNews = heard !== undefined && (heard.term > term || (leader === null && heard.term === term))
+      if (leader !== null && !isNews) return leader === self && !group.isLeader ? null : { leader, term }
+    }
+    return heard !== undefined && heard.leader !== self ? heard : null
   }
 
-  #mayRepeat(operation: Operation<Command, Reply>): boolean {
-    return !operation.isWrite || operation.isTagged
+  /** A node that may know the leader, when this one has not learned of one for a while, or can't. */
+  #anybody({ group, deadlineMs }: Operation<Command, Reply>, isHealthy: boolean): Heard | null {
+    const { self, clock, random, transport, operationTimeoutMs } = this.#options
+    const soughtMs = clock.monotonicMs() - (deadlineMs - operationTimeoutMs)
+    if (isHealthy && soughtMs < ASK_OTHERS_AFTER_MS) return null
+    const others = this.#options
+      .candidates(group)
+      .filter((replica) => replica !== self && transport.isConnected(replica))
+    const chosen = others[Math.floor(random.next() * others.length)]
+    return chosen === undefined ? null : { leader: chosen, term: ANY_TERM }
+  }
+
+  /** Why there is nothing to wait for: the only replica there is can't go on. */
+  #soleFailure(
+    operation: Operation<Command, Reply>,
+    group: Group<Command, Reply> | null,
+  ): OperationFailure | null {
+    const error = this.#options.logFailure()
+    if (group === null || (error === null && group.health.kind === 'healthy')) return null
+    const { voters, votersOutgoing } = group.raft.status().membership
+    const isSole = voters.length === 1 && votersOutgoing.length === 0 && voters[0] === this.#options.self
+    if (!isSole || operation.mayHaveHappened) return null
+    if (group.health.kind === 'failed') return { kind: 'unhealthy', reason: group.health.reason }
+    return error === null || !operation.isWrite ? null : { kind: 'storage', error }
   }
 
   #wait(operation: Operation<Command, Reply>): void {
+    assert(operation.state === 'waiting' && !operation.isDone)
+    const { clock, random } = this.#options
+    const { lane } = operation
+    const isParked = this.#isLeaderless(operation.group)
     const ceilingMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(operation.attempt, 8))
-    const untilMs = this.#options.clock.monotonicMs() + this.#options.random.next() * ceilingMs
-    operation.isWaiting = true
-    this.#waiting.push({ operation, untilMs })
+    const nowMs = clock.monotonicMs()
+    const retryAtMs = nowMs + (isParked ? PARKED_MS : random.next() * ceilingMs)
+    operation.retryAtMs = retryAtMs
+    if (lane?.isFirst(operation) === true) lane.retryAtMs = retryAtMs
+    this.#waiting.push(operation)
     this.#scheduleRetry()
+  }
+
+  /** Others of its lane have to be answered first. */
+  #block(operation: Operation<Command, Reply>): void {
+    const lane = operation.lane as WriteLane
+    this.#waiting.push(operation)
+    lane.retryAtMs = Math.max(lane.retryAtMs, this.#options.clock.monotonicMs() + RETRY_MS_MAX)
+    this.#scheduleRetry()
+  }
+
+  #isLeaderless(id: GroupId): boolean {
+    const group = this.#options.localGroup(id)
+    return group !== null && group.health.kind === 'healthy' && group.raft.leader === null
   }
 
   /** One timer for all that wait: thousands do when a leader is lost. */
@@ -210,19 +350,29 @@ export class GroupRouter<Command, Reply> {
     if (this.#retryTimer !== null || this.#waiting.length === 0 || this.#isStopped) return
     this.#retryTimer = this.#options.clock.setTimer(RETRY_MS_MIN, () => {
       this.#retryTimer = null
-      this.#retryDue()
+      const nowMs = this.#options.clock.monotonicMs()
+      this.#retry(({ lane, retryAtMs }) => (lane === null ? retryAtMs : lane.retryAtMs) <= nowMs)
       this.#scheduleRetry()
     })
   }
 
-  #retryDue(): void {
-    const nowMs = this.#options.clock.monotonicMs()
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const entry of waiting) {
-      if (entry.operation.isDone) continue
-      if (entry.untilMs <= nowMs) this.#attempt(entry.operation)
-      else this.#waiting.push(entry)
+  /** In the order of submission, so that a lane's writes can follow each other at once. */
+  #retry(isDue: (operation: Operation<Command, Reply>) => boolean): void {
+    const due: Operation<Command, Reply>[] = []
+    const later: Operation<Command, Reply>[] = []
+    for (const operation of this.#waiting) {
+      if (!operation.isDone) (isDue(operation) ? due : later).push(operation)
+    }
+    this.#waiting = later
+    due.sort((left, right) => left.serial - right.serial)
+    const stuck = new Set<WriteLane>()
+    for (const operation of due) {
+      const { lane } = operation
+      // Answering one may end others.
+      if (operation.isDone) continue
+      if (lane !== null && stuck.has(lane)) this.#waiting.push(operation)
+      else this.#attempt(operation)
+      if (lane !== null && operation.state === 'waiting') stuck.add(lane)
     }
   }
 
@@ -236,30 +386,27 @@ export class GroupRouter<Command, Reply> {
 
   #sweep(): void {
     const nowMs = this.#options.clock.monotonicMs()
-    const late = this.#sent.filter((entry) => entry.untilMs <= nowMs)
-    this.#sent = this.#sent.filter((entry) => entry.untilMs > nowMs && !entry.operation.isDone)
-    for (const { operation, attempt } of late) {
-      if (!operation.isDone && operation.attempt === attempt)
-        this.onAttemptFailed(operation, { kind: 'unknown' })
+    const sent = this.#sent.filter(isPresent)
+    this.#sent = sent.filter((entry) => entry.untilMs > nowMs)
+    for (const entry of sent) {
+      if (entry.untilMs <= nowMs && isPresent(entry)) this.#onUnknown(entry.operation)
     }
-    for (;;) {
-      const operation = this.#open[this.#openHead]
-      if (operation === undefined || (!operation.isDone && operation.deadlineMs > nowMs)) break
-      this.#openHead += 1
-      if (!operation.isDone) this.#expire(operation)
+    for (const operation of this.#open) {
+      if (operation.deadlineMs > nowMs) break
+      if (!operation.isDone) this.#expire(operation, { kind: 'noLeader' })
     }
-    if (this.#openHead > 4_096 || this.#openHead === this.#open.length) {
-      this.#open = this.#open.slice(this.#openHead)
-      this.#openHead = 0
-    }
+    this.#open = this.#open.filter((operation) => !operation.isDone)
     if (this.#open.length > 0) this.#scheduleSweep()
   }
 
-  #expire(operation: Operation<Command, Reply>): void {
-    const mayBeInLog = operation.isWrite && (operation.mayHaveHappened || !operation.isWaiting)
-    operation.giveUp(mayBeInLog ? { kind: 'unknown' } : { kind: 'noLeader' })
+  /** `otherwise`: when it is certain that nothing was executed. */
+  #expire(operation: Operation<Command, Reply>, otherwise: OperationFailure): void {
+    const mayBeInLog = operation.isWrite && (operation.mayHaveHappened || operation.state !== 'waiting')
+    operation.giveUp(mayBeInLog ? { kind: 'unknown' } : otherwise)
   }
 }
 
-/** Leaders named by a refusal are followed this often before pausing: two nodes may name each other. */
-const FOLLOW_HINTS_MAX = 4
+/** The attempt that this entry limits is still the one under way. */
+function isPresent<Command, Reply>({ operation, attempt }: Sent<Command, Reply>): boolean {
+  return !operation.isDone && operation.state !== 'waiting' && operation.attempt === attempt
+}

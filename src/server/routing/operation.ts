@@ -1,19 +1,26 @@
 /**
  * One command on its way: to the local replica, to the leader on another node, or waiting for a
- * leader to appear. It is answered exactly once; attempts that were given up may still end, and
- * are then ignored.
+ * leader to appear. It is answered exactly once. Attempts that were given up may still end: their
+ * answer is still the answer (a write that may be sent twice carries its mark), their failure means nothing.
  */
 import type { GroupId, ReplicaId } from '../../base/ids.ts'
 import type { Failure, Responder } from '../../replica/outcome.ts'
+import type { WriteLane } from './write-lane.ts'
 
-/** How an operation ends when no attempt brought a reply. */
+/** How an operation ends when no attempt brought a reply. All but `unknown`: nothing was executed. */
 export type OperationFailure =
-  /** Nothing was executed: no leader was found in time. */
+  /** No leader was found, or reached, in time. */
   | { readonly kind: 'noLeader' }
   /** A write was sent and its fate is not known. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'overloaded' }
+  /** The only replica there is failed for good. */
   | { readonly kind: 'unhealthy'; readonly reason: string }
+  /** The disk of the only voter refuses writes. */
+  | { readonly kind: 'storage'; readonly error: Error }
+  /** The reply of a read doesn't fit into one message between nodes. */
+  | { readonly kind: 'replyTooLarge' }
+  | { readonly kind: 'stopping' }
 
 export type OperationOwner<Command, Reply> = {
   readonly onAttemptFailed: (operation: Operation<Command, Reply>, failure: Failure) => void
@@ -21,43 +28,59 @@ export type OperationOwner<Command, Reply> = {
   readonly onDone: (operation: Operation<Command, Reply>, reply: Reply | null) => void
 }
 
+export type OperationRequest<Command> = {
+  readonly group: GroupId
+  readonly isWrite: boolean
+  readonly command: Command
+  /** Roughly what the command takes in the log. */
+  readonly bytes: number
+  /** Writes of one lane take effect in the order they were submitted; null: in any order. */
+  readonly lane: WriteLane | null
+}
+
 export class Operation<Command, Reply> implements Responder<Reply> {
   readonly group: GroupId
   readonly isWrite: boolean
   readonly bytes: number
+  readonly lane: WriteLane | null
   readonly deadlineMs: number
+  /** Counts up in the order of submission. */
+  readonly serial: number
   readonly #owner: OperationOwner<Command, Reply>
   readonly #onReply: (reply: Reply) => void
   readonly #onFailure: (failure: OperationFailure) => void
   command: Command
+  /** In its lane; the lane's business. */
+  position = 0
+  /** Between attempts, at the local replica, or sent to another node. */
+  state: 'waiting' | 'local' | 'sent' = 'waiting'
   /** Sent under a mark that makes repeating it harmless. */
   isTagged = false
-  /** Counts attempts; an answer to an earlier one is still an answer, a failure of it means nothing. */
+  /** Names the present attempt. */
   attempt = 0
   /** Some attempt of this write may have taken effect without our knowing. */
   mayHaveHappened = false
+  /** Where it was sent, under which term of that leader (0: whoever leads), while `sent`. */
   sentTo: ReplicaId | null = null
-  /** Between attempts: nothing of it is under way. */
-  isWaiting = false
+  sentTerm = 0
+  /** While `waiting`, outside a lane: when to try again. */
+  retryAtMs = 0
   isDone = false
 
   constructor(
-    what: {
-      readonly group: GroupId
-      readonly isWrite: boolean
-      readonly command: Command
-      readonly bytes: number
-      readonly deadlineMs: number
-    },
+    request: OperationRequest<Command>,
+    when: { readonly deadlineMs: number; readonly serial: number },
     owner: OperationOwner<Command, Reply>,
     onReply: (reply: Reply) => void,
     onFailure: (failure: OperationFailure) => void,
   ) {
-    this.group = what.group
-    this.isWrite = what.isWrite
-    this.command = what.command
-    this.bytes = what.bytes
-    this.deadlineMs = what.deadlineMs
+    this.group = request.group
+    this.isWrite = request.isWrite
+    this.command = request.command
+    this.bytes = request.bytes
+    this.lane = request.lane
+    this.deadlineMs = when.deadlineMs
+    this.serial = when.serial
     this.#owner = owner
     this.#onReply = onReply
     this.#onFailure = onFailure
@@ -70,8 +93,15 @@ export class Operation<Command, Reply> implements Responder<Reply> {
     this.#onReply(reply)
   }
 
+  /** The local replica's answer to the attempt made there. */
   fail(failure: Failure): void {
-    if (!this.isDone) this.#owner.onAttemptFailed(this, failure)
+    if (!this.isDone && this.state === 'local') this.#owner.onAttemptFailed(this, failure)
+  }
+
+  /** Another node's answer. */
+  failSent(attempt: number, failure: Failure): void {
+    if (this.isDone || this.state !== 'sent' || this.attempt !== attempt) return
+    this.#owner.onAttemptFailed(this, failure)
   }
 
   giveUp(failure: OperationFailure): void {

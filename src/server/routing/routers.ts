@@ -27,13 +27,14 @@ export type RoutersOptions = {
   // biome-ignore lint/suspicious/noExplicitAny: a group's types follow from its number
   readonly localGroup: (group: GroupId) => Group<any, any> | null
   readonly members: () => readonly ReplicaId[]
+  readonly logFailure: () => Error | null
 }
 
 export class Routers {
   readonly cluster: GroupRouter<ClusterCommand, ClusterReply>
   readonly keys: GroupRouter<KvCommand, Reply>
 
-  constructor({ world, transport, self, machines, localGroup, members }: RoutersOptions) {
+  constructor({ world, transport, self, machines, localGroup, members, logFailure }: RoutersOptions) {
     const { clock, random } = world
     const session = new GatewaySession(clock, random)
     const common = {
@@ -43,11 +44,24 @@ export class Routers {
       self,
       localGroup,
       candidates: () => members(),
+      logFailure,
       operationTimeoutMs: OPERATION_TIMEOUT_MS,
       attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
     }
-    const clusterForwarder = new Forwarder({ clock, transport, localGroup, codec: machines.cluster })
-    const keysForwarder = new Forwarder({ clock, transport, localGroup, codec: machines.keys })
+    const clusterForwarder = new Forwarder({
+      clock,
+      transport,
+      localGroup,
+      codec: machines.cluster,
+      onHeard: (group, term, leader) => this.cluster.hear(group, term, leader),
+    })
+    const keysForwarder = new Forwarder({
+      clock,
+      transport,
+      localGroup,
+      codec: machines.keys,
+      onHeard: (group, term, leader) => this.keys.hear(group, term, leader),
+    })
     transport.handle(RequestKind.forward, (_from, body: ByteReader, respond: Respond) => {
       if (body.peekVarint() === CONTROL_GROUP) clusterForwarder.serve(body, respond)
       else keysForwarder.serve(body, respond)
