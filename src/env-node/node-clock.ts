@@ -25,6 +25,7 @@ class NodeTimer implements Timer {
   readonly #dueMs: number
   #run: (() => void) | null
   #timeout: NodeJS.Timeout | null = null
+  #immediate: NodeJS.Immediate | null = null
   readonly #onTimeout = (): void => {
     const missingMs = this.#dueMs - performance.now()
     if (missingMs > 0) return this.#arm(missingMs)
@@ -38,14 +39,35 @@ class NodeTimer implements Timer {
     assert(delayMs >= 0 && delayMs <= MAX_TIMER_DELAY_MS, `timer delay out of range: ${delayMs} ms`)
     this.#dueMs = performance.now() + delayMs
     this.#run = run
-    this.#arm(delayMs)
+    if (delayMs === 0) this.#yield()
+    else this.#arm(delayMs)
   }
 
   cancel(): void {
+    if (this.#immediate !== null) {
+      clearImmediate(this.#immediate)
+      this.#immediate = null
+      this.#run = null
+    }
     if (this.#timeout === null) return
     clearTimeout(this.#timeout)
     this.#timeout = null
     this.#run = null
+  }
+
+  /**
+   * A long piece of work that gives way to others wants to go on at once, not in a millisecond. Two
+   * immediates, because one may still come before the end of this turn.
+   */
+  #yield(): void {
+    this.#immediate = setImmediate(() => {
+      this.#immediate = setImmediate(() => {
+        this.#immediate = null
+        const run = this.#run
+        this.#run = null
+        run?.()
+      })
+    })
   }
 
   #arm(delayMs: number): void {
