@@ -2,18 +2,21 @@
  * Applies committed entries in log order, and answers whoever proposed them here.
  *
  * One entry at a time, one command at a time. When a command needs data that is not in memory the
- * applier fetches and runs it again; meanwhile nothing else is applied, and reads of older state
- * go on. It yields the main loop after `SLICE_MS` of work.
+ * applier fetches, for the commands behind it as well (look-ahead.ts), and runs it again; meanwhile
+ * nothing else is applied, and reads of older state go on. It yields the main loop after `SLICE_MS` of work.
  *
  * Failure model: an entry that can't be decoded, a machine that throws and an engine that fails all
  * stop the applier for good (`onFailure`): a local failure never becomes the result of a command.
+ * Whoever waits for the rest of an entry that is not going to be finished here is told so.
  */
 import assert from 'node:assert/strict'
+import type { ByteString } from '../base/bytes.ts'
 import { type Entry, EntryKind, type LogIndex, type LogPosition } from '../base/log-entry.ts'
 import type { Context, Done, Machine, Need } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
 import { commandSeed, decodePayload, type EntryPayload } from './entry-payload.ts'
 import { ExecutionView, needOf } from './execution.ts'
+import { keysAhead, type Upcoming } from './look-ahead.ts'
 import type { StateStore } from './state-store.ts'
 
 /** Main-loop time one slice of applying may take before other events get their turn. */
@@ -25,6 +28,8 @@ const COMMANDS_PER_CLOCK_READ = 32
 export type LocalEntry<Command, Reply> = {
   readonly payload: EntryPayload<Command>
   readonly onReply: (ordinal: number, reply: Reply) => void
+  /** The commands from `ordinal` on will not be answered: nothing here will execute them. */
+  readonly onAbandoned: (ordinal: number) => void
 }
 
 export type ApplierCallbacks<Command, Reply> = {
@@ -42,16 +47,22 @@ type Work<Command, Reply> = {
   nextOrdinal: number
 }
 
+/** `payload` is there once somebody has looked ahead. */
+type Queued<Command> = { readonly entry: Entry; payload: EntryPayload<Command> | null }
+
 export class Applier<Command, Reply> {
   readonly #machine: Machine<Command, Reply>
   readonly #store: StateStore
   readonly #clock: Clock
   readonly #callbacks: ApplierCallbacks<Command, Reply>
-  readonly #view: ExecutionView
-  #queue: Entry[] = []
+  #view: ExecutionView
+  #queue: Queued<Command>[] = []
   #queueHead = 0
   #work: Work<Command, Reply> | null = null
+  /** Waits for data or for the next slice; `#generation` tells whether what it waited for still counts. */
   #isBusy = false
+  #generation = 0
+  #isPaused = false
   #isStopped = false
   #commandsUntilClockRead = COMMANDS_PER_CLOCK_READ
 
@@ -73,13 +84,13 @@ export class Applier<Command, Reply> {
   }
 
   enqueue(entries: readonly Entry[]): void {
-    for (const entry of entries) this.#queue.push(entry)
+    for (const entry of entries) this.#queue.push({ entry, payload: null })
     this.run()
   }
 
   /** Goes on if it can; also called when the store has room again. */
   run(): void {
-    if (this.#isBusy || this.#isStopped) return
+    if (this.#isBusy || this.#isPaused || this.#isStopped) return
     try {
       this.#runSlice()
     } catch (error) {
@@ -89,6 +100,35 @@ export class Applier<Command, Reply> {
 
   stop(): void {
     this.#isStopped = true
+    this.#abandonWork()
+  }
+
+  /**
+   * A snapshot is about to replace the state: forgets every entry that was enqueued, since it covers
+   * them all, and applies nothing before `resume`.
+   */
+  pause(): void {
+    assert(!this.#isPaused)
+    this.#isPaused = true
+    this.#queue = []
+    this.#queueHead = 0
+    this.#abandonWork()
+  }
+
+  /** The store holds the snapshot. */
+  resume(): void {
+    assert(this.#isPaused)
+    this.#isPaused = false
+    this.run()
+  }
+
+  #abandonWork(): void {
+    const work = this.#work
+    this.#work = null
+    this.#generation += 1
+    this.#isBusy = false
+    this.#view = new ExecutionView(this.#store)
+    work?.local?.onAbandoned(work.nextOrdinal)
   }
 
   #runSlice(): void {
@@ -104,8 +144,9 @@ export class Applier<Command, Reply> {
   }
 
   #takeNext(): Work<Command, Reply> | null {
-    const entry = this.#queue[this.#queueHead]
-    if (entry === undefined) return null
+    const queued = this.#queue[this.#queueHead]
+    if (queued === undefined) return null
+    const { entry } = queued
     this.#queueHead += 1
     if (this.#queueHead === this.#queue.length) {
       this.#queue = []
@@ -116,7 +157,7 @@ export class Applier<Command, Reply> {
     const payload =
       entry.kind !== EntryKind.command
         ? null
-        : (local?.payload ?? decodePayload(this.#machine, entry.payload))
+        : (local?.payload ?? queued.payload ?? decodePayload(this.#machine, entry.payload))
     return { entry, payload, local, nextOrdinal: 0 }
   }
 
@@ -150,8 +191,8 @@ export class Applier<Command, Reply> {
     if (outcome.kind === 'need') return outcome
     const unknown = this.#store.unknownOldValues(outcome.writes, outcome.clearsData, this.#view.fetched)
     if (unknown.length > 0) return needOf(unknown)
-    this.#store.write(outcome.writes, outcome.clearsData, this.#view.fetched)
-    if (this.#view.fetched !== null) this.#view.reset()
+    this.#store.write(outcome.writes, outcome.clearsData, this.#view.fetched, context.timeMs)
+    this.#view.reset()
     work.local?.onReply(work.nextOrdinal, outcome.reply)
     return null
   }
@@ -173,18 +214,58 @@ export class Applier<Command, Reply> {
 
   #waitFor(need: Need): void {
     this.#isBusy = true
-    this.#view.fulfil(need.keys, need.ranges).then(
-      () => this.#resume(),
-      (error) => this.#fail(error),
+    const generation = this.#generation
+    this.#view.fulfil(this.#withKeysAhead(need.keys), need.ranges).then(
+      () => this.#goOn(generation),
+      (error) => {
+        if (generation === this.#generation) this.#fail(error)
+      },
     )
+  }
+
+  /** While it waits anyway, it fetches for the commands behind this one too. */
+  #withKeysAhead(needed: readonly ByteString[]): readonly ByteString[] {
+    const ahead = keysAhead(this.#machine, this.#store, this.#view, this.#upcoming())
+    return ahead.size === 0 ? needed : [...new Set([...needed, ...ahead])]
+  }
+
+  /** The commands behind the one that waits: of its entry, then of those that are queued. */
+  *#upcoming(): Iterable<Upcoming<Command>> {
+    const work = this.#work
+    if (work?.payload?.kind === 'commands') yield* this.#commandsOf(work.payload, work.nextOrdinal + 1)
+    for (let at = this.#queueHead; at < this.#queue.length; at++) {
+      const queued = this.#queue[at] as Queued<Command>
+      if (queued.entry.kind !== EntryKind.command) continue
+      queued.payload ??= decodePayload(this.#machine, queued.entry.payload)
+      // What follows a change of the version may mean something only to the new one.
+      if (queued.payload.kind === 'version') return
+      if (queued.payload.kind === 'commands') yield* this.#commandsOf(queued.payload, 0)
+    }
+  }
+
+  *#commandsOf(
+    { commands, seed, timeMs }: EntryPayload<Command> & { readonly kind: 'commands' },
+    from: number,
+  ): Iterable<Upcoming<Command>> {
+    const { machineVersion, timeMs: appliedMs } = this.#store.applied
+    for (let ordinal = from; ordinal < commands.length; ordinal++) {
+      const context = {
+        timeMs: Math.max(timeMs, appliedMs),
+        seed: commandSeed(seed, ordinal),
+        machineVersion,
+      }
+      yield { command: commands[ordinal] as Command, context }
+    }
   }
 
   #yieldLoop(): void {
     this.#isBusy = true
-    this.#clock.endOfTurn(() => this.#resume())
+    const generation = this.#generation
+    this.#clock.setTimer(0, () => this.#goOn(generation))
   }
 
-  #resume(): void {
+  #goOn(generation: number): void {
+    if (generation !== this.#generation) return
     this.#isBusy = false
     this.run()
   }
@@ -197,8 +278,7 @@ export class Applier<Command, Reply> {
   }
 
   #fail(error: unknown): void {
-    this.#isBusy = false
-    this.#isStopped = true
+    this.stop()
     this.#callbacks.onFailure(error)
   }
 }

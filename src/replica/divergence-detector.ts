@@ -21,7 +21,8 @@ export class DivergenceDetector {
 
   /** Null until a verdict is possible: all voters agreed, or some differ and enough have spoken. */
   record(index: LogIndex, from: ReplicaId, digest: string, voters: readonly ReplicaId[]): Verdict | null {
-    const digests = this.#open(index)
+    // A replica that is being filled does not know the voters yet.
+    const digests = voters.length === 0 ? null : this.#open(index)
     if (digests === null) return null
     digests.set(from, digest)
     const counts = new Map<string, number>()

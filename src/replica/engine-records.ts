@@ -43,6 +43,9 @@ export function makeEngineKeys(epochs: Epochs): EngineKeys {
   }
 }
 
+/** Every record of an engine. */
+export const EVERYTHING: EngineKeyRange = { from: '\x00', to: '\xff' }
+
 export type EngineKeyRange = { readonly from: ByteString; readonly to: ByteString }
 
 /** Data records of epochs in [from, to). */

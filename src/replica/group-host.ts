@@ -6,6 +6,7 @@
  * is not made again by a late message, because replica ids are never used twice.
  */
 import { ByteReader, MalformedBytes } from '../base/byte-reader.ts'
+import { storageError } from '../base/errors.ts'
 import { type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
 import { makeLogIndex } from '../base/log-entry.ts'
 import type { Clock, Timer } from '../env/clock.ts'
@@ -13,16 +14,18 @@ import type { Engine, EngineStore } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
 import type { Random } from '../env/random.ts'
 import { createRaft } from '../raft/create-raft.ts'
-import type { Membership } from '../raft/membership.ts'
+import { allMembers, type Membership } from '../raft/membership.ts'
 import { decodeMessage } from '../raft/message-codec.ts'
 import type { Raft, RaftOptions, RaftState } from '../raft/raft.ts'
-import type { RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
+import type { LogDamage, RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
+import { APPLIED_KEY } from './engine-records.ts'
 import { Group, type GroupHealth } from './group.ts'
 import type { GroupOptions } from './group-options.ts'
 import type { GroupMachine } from './group-machine.ts'
 import {
   createGroupState,
   groupEngineName,
+  groupOfEngine,
   NO_MEMBERSHIP,
   type OpenedState,
   recoverGroupState,
@@ -38,6 +41,7 @@ const TICKS_CAUGHT_UP_MAX = 3
 /** Pauses between attempts to start a new log segment after a failure; doubles. */
 const REOPEN_MS_MIN = 100
 const REOPEN_MS_MAX = 10_000
+const GROUP_ID_MAX = 0xffff_ffff
 
 export type GroupHostWorld = {
   readonly clock: Clock
@@ -74,7 +78,9 @@ export class GroupHost {
   readonly #callbacks: GroupHostCallbacks
   readonly #groups = new Map<GroupId, AnyGroup>()
   readonly #opening = new Map<GroupId, Promise<AnyGroup>>()
+  readonly #discarding = new Map<GroupId, Promise<void>>()
   #tickTimer: Timer | null = null
+  #reopenTimer: Timer | null = null
   #lastTickMs = 0
   #lastCheckMs = 0
   #isReopening = false
@@ -92,9 +98,14 @@ export class GroupHost {
     return this.#groups
   }
 
-  /** Opens what the log holds, and returns it; the caller then starts the ticks. */
+  /**
+   * Opens what the log holds, and returns it; the caller then starts the ticks. Fails with
+   * `logDamaged` when the log has lost all of a group.
+   */
   async recover(): Promise<readonly RecoveredGroup[]> {
     const recovered = this.#world.log.takeRecovered()
+    const known = new Set(recovered.map((found) => found.group))
+    await removeUnbornGroups(this.#world.engines, known, this.#world.log.losses)
     for (const found of recovered) {
       if (found.damage !== null) {
         this.#world.logger.error(
@@ -145,7 +156,7 @@ export class GroupHost {
 
   onNotice(kind: number, from: ReplicaId, body: ByteReader): void {
     if (kind !== NoticeKind.stateDigest) throw new MalformedBytes(`unknown notice ${kind}`)
-    const group = this.#groups.get(makeGroupId(body.varint()))
+    const group = this.#groups.get(readGroupId(body.varint()))
     const index = makeLogIndex(body.varint())
     group?.recordDigest(index, from, body.byteString())
   }
@@ -155,18 +166,21 @@ export class GroupHost {
   }
 
   onUnreachable(peer: ReplicaId): void {
-    for (const group of this.#groups.values()) group.raft.reportUnreachable(peer)
+    for (const group of this.#groups.values()) group.peerUnreachable(peer)
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#tickTimer?.cancel()
+    this.#reopenTimer?.cancel()
     await Promise.allSettled(this.#opening.values())
+    await Promise.allSettled(this.#discarding.values())
     await Promise.all([...this.#groups.values()].map((group) => group.stop()))
   }
 
   #createOnDemand(id: GroupId, from: ReplicaId): void {
-    if (this.#opening.has(id)) return
+    // Its first record could not be written now; the peer repeats itself.
+    if (this.#opening.has(id) || this.#world.log.status.kind !== 'running') return
     this.#world.logger.info('a peer made this node a replica of a group', { group: id, from })
     this.#open(id, (engine) => createGroupState(engine, id, NO_MEMBERSHIP)).catch((error: unknown) => {
       this.#world.logger.error('a replica could not be created', { group: id, error: String(error) })
@@ -181,12 +195,17 @@ export class GroupHost {
 
   async #openNow(id: GroupId, load: (engine: Engine) => Promise<OpenedState>): Promise<AnyGroup> {
     const engine = await this.#world.engines.open(groupEngineName(id))
-    const state = await load(engine)
-    if (state.logRepair.length > 0) await this.#append(state)
-    const group = this.#makeGroup(id, engine, state)
-    this.#groups.set(id, group)
-    group.schedule()
-    return group
+    try {
+      const state = await load(engine)
+      if (state.logRepair.length > 0) await this.#append(state)
+      const group = this.#makeGroup(id, engine, state)
+      this.#groups.set(id, group)
+      group.schedule()
+      return group
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
   }
 
   #append(state: OpenedState): Promise<void> {
@@ -211,7 +230,7 @@ export class GroupHost {
       this.#world,
       this.#options,
       {
-        onHealth: (health) => this.#callbacks.onHealth(id, health),
+        onHealth: (health) => this.#onHealth(id, health),
         onChange: () => this.#callbacks.onChange(id),
         onApplied: () => this.#callbacks.onApplied(id),
         onDigest: (index, digest) => this.#sendDigest(id, index, digest),
@@ -220,11 +239,32 @@ export class GroupHost {
     )
   }
 
+  #onHealth(id: GroupId, health: GroupHealth): void {
+    this.#callbacks.onHealth(id, health)
+    if (health.kind === 'failed' && health.isStateWrong) this.#discarding.set(id, this.#discard(id))
+  }
+
+  /**
+   * A majority agrees on another state: this one is of no use to anybody, and must not be found by the
+   * next start, which gets the state anew from the log or from a peer. Never rejects.
+   */
+  async #discard(id: GroupId): Promise<void> {
+    try {
+      await (this.#groups.get(id) as AnyGroup).stop()
+      await this.#world.engines.destroy(groupEngineName(id))
+      this.#world.logger.warning('the wrong state was removed: the next start fetches it from a peer', {
+        group: id,
+      })
+    } catch (error) {
+      this.#world.logger.error('a wrong state could not be removed', { group: id, error: String(error) })
+    }
+  }
+
+  /** To learners too: a wrong one must not become a voter. */
   #sendDigest(id: GroupId, index: number, digest: string): void {
-    const { voters } = (this.#groups.get(id) as AnyGroup).raft.status().membership
-    for (const voter of voters) {
-      if (voter === this.#self) continue
-      this.#world.transport.notify(NoticeKind.stateDigest, voter, (writer) => {
+    for (const member of allMembers((this.#groups.get(id) as AnyGroup).raft.status().membership)) {
+      if (member === this.#self) continue
+      this.#world.transport.notify(NoticeKind.stateDigest, member, (writer) => {
         writer.varint(id)
         writer.varint(index)
         writer.byteString(digest)
@@ -239,8 +279,9 @@ export class GroupHost {
     ): void =>
       this.#world.transport.handle(kind, (from, body, respond) => {
         // The group is the first field of all three; the receiver reads the whole body again.
-        const group = this.#groups.get(makeGroupId(body.peekVarint()))
-        if (from === null || group === undefined || this.#isStopped) respond(null)
+        const group = this.#groups.get(readGroupId(body.peekVarint()))
+        const isWilling = group?.health.kind === 'healthy' && !this.#isStopped
+        if (from === null || group === undefined || !isWilling) respond(null)
         else take(group, from, body, respond)
       })
     route(RequestKind.snapshotBegin, (group, from, body, respond) =>
@@ -284,25 +325,73 @@ export class GroupHost {
   }
 
   #reopenLater(pauseMs: number): void {
-    this.#world.clock.setTimer(pauseMs, () => {
-      if (this.#isStopped) return
-      this.#world.log.reopen().then(
-        () => this.#onReopened(),
-        (error: unknown) => {
-          this.#world.logger.error('the log could not be opened again', {
-            error: String(error),
-            againInMs: pauseMs * 2,
-          })
-          this.#reopenLater(Math.min(pauseMs * 2, REOPEN_MS_MAX))
-        },
-      )
+    this.#reopenTimer = this.#world.clock.setTimer(pauseMs, () => {
+      this.#reopen().catch((error: unknown) => {
+        if (this.#isStopped) return
+        this.#world.logger.error('the log could not be opened again', {
+          error: String(error),
+          againInMs: pauseMs * 2,
+        })
+        this.#reopenLater(Math.min(pauseMs * 2, REOPEN_MS_MAX))
+      })
     })
   }
 
-  #onReopened(): void {
+  async #reopen(): Promise<void> {
+    const { log, logger } = this.#world
+    if (this.#isStopped) return
+    // A failure may be heard of twice, the second time after the log writes again.
+    const damages = new Map<GroupId, LogDamage>()
+    if (log.status.kind === 'failed') {
+      await log.reopen()
+      for (const { group, damage } of log.takeRecovered()) if (damage !== null) damages.set(group, damage)
+    }
+    if (this.#isStopped) return
     this.#isReopening = false
-    this.#world.logger.warning('the log writes again, in a new segment')
+    logger.warning('the log writes again, in a new segment')
     this.#callbacks.onLogHealth(null)
-    for (const group of this.#groups.values()) group.resumeLog()
+    for (const [id, group] of this.#groups) group.resumeLog(damages.get(id) ?? null)
   }
+}
+
+/**
+ * Engines of which the log knows nothing. If the log is whole they are left from a creation that a
+ * crash cut short: nothing was ever promised in their name. If it is not, a vote or an
+ * acknowledgement may be forgotten, and to go on could elect two leaders.
+ */
+async function removeUnbornGroups(
+  engines: EngineStore,
+  known: ReadonlySet<GroupId>,
+  losses: readonly LogDamage[],
+): Promise<void> {
+  for (const name of await engines.list()) {
+    const group = groupOfEngine(name)
+    if (group === null || known.has(group)) continue
+    const isBlank = losses.length === 0 && !(await hasAppliedRecord(engines, name))
+    if (!isBlank) throw lostGroup(group, losses)
+    await engines.destroy(name)
+  }
+}
+
+async function hasAppliedRecord(engines: EngineStore, name: string): Promise<boolean> {
+  const engine = await engines.open(name)
+  try {
+    const [applied] = await engine.getMany([APPLIED_KEY])
+    return applied !== null && applied !== undefined
+  } finally {
+    await engine.close()
+  }
+}
+
+function lostGroup(group: GroupId, losses: readonly LogDamage[]): Error {
+  const what = losses.map(({ path, offset, detail }) => `${path} at ${offset}: ${detail}`).join('; ')
+  return storageError('logDamaged', {
+    message: `the log has lost everything of group ${group}, of which this node holds a state (${what || 'no trace of it is left'})`,
+    hint: 'This node may have forgotten a vote, so it must not come back under its old identity: start it on an empty data directory with --join, and remove the old node from the cluster. Keep the old directory until that is done.',
+  })
+}
+
+function readGroupId(value: number): GroupId {
+  if (value > GROUP_ID_MAX) throw new MalformedBytes(`not a group id: ${value}`)
+  return makeGroupId(value)
 }

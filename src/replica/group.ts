@@ -5,10 +5,11 @@
  * reads, durable writes) is stepped first, then all that the core wants is carried out. Sending,
  * logging and applying run side by side; what must wait for what is written in raft/raft.ts.
  *
- * Failure model. The log fails: nothing is acknowledged, leadership is given up, and after the log
- * was reopened the same records are appended again. The engine fails, an entry can't be applied or
- * the state diverges: the replica stops for good and says why (`health`); the rest of the group
- * goes on without it.
+ * Failure model. The log fails: nothing more is acknowledged, what is under way is answered as
+ * unknown, leadership is given up (a sole voter keeps it, for its reads), and after the log was
+ * reopened the same records are appended again. The engine fails, an entry can't be applied or the
+ * state diverges: the replica stops for good and says why (`health`); the rest of the group goes on
+ * without it.
  */
 import type { GroupId, ReplicaId } from '../base/ids.ts'
 import type { LogIndex } from '../base/log-entry.ts'
@@ -18,11 +19,12 @@ import type { Clock } from '../env/clock.ts'
 import type { Engine } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
 import type { Random } from '../env/random.ts'
+import type { Membership } from '../raft/membership.ts'
 import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Message } from '../raft/message.ts'
 import { encodeMessage } from '../raft/message-codec.ts'
 import type { Raft, Ready, SnapshotPosition, SnapshotRequest } from '../raft/raft.ts'
-import type { SharedLog } from '../storage/log/shared-log.ts'
+import type { LogDamage, SharedLog } from '../storage/log/shared-log.ts'
 import { Applier } from './applier.ts'
 import { DivergenceDetector, type Verdict } from './divergence-detector.ts'
 import type { GroupOptions } from './group-options.ts'
@@ -44,11 +46,14 @@ export type GroupWorld = {
   readonly transport: Transport
 }
 
-export type GroupHealth = { readonly kind: 'healthy' } | { readonly kind: 'failed'; readonly reason: string }
+export type GroupHealth =
+  | { readonly kind: 'healthy' }
+  /** `isStateWrong`: a majority of the replicas agrees on another state than the engine's. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly isStateWrong: boolean }
 
 export type GroupCallbacks = {
   readonly onHealth: (health: GroupHealth) => void
-  /** Role, term, leader or membership may have changed. */
+  /** Role, term or leader changed. */
   readonly onChange: () => void
   readonly onApplied: () => void
   readonly onDigest: (index: LogIndex, digest: string) => void
@@ -89,8 +94,12 @@ export class Group<Command, Reply> {
   #isInstalling = false
   #isStopped = false
   #isRepairing: boolean
+  /** The log says that it lost something of this group, and will until `repaired` is durable. */
+  #isDamageKnown: boolean
   #health: GroupHealth = { kind: 'healthy' }
-  #changeMark = ''
+  #knownRole = ''
+  #knownTerm = -1
+  #knownLeader: ReplicaId | null = null
   #lastCheckIndex: LogIndex | null = null
 
   constructor(
@@ -107,6 +116,7 @@ export class Group<Command, Reply> {
     this.#world = world
     this.#callbacks = callbacks
     this.#isRepairing = raft.isRepairing
+    this.#isDamageKnown = raft.isRepairing
     this.store = opened.makeStore({
       onFlushed: () => this.#onFlushed(),
       onFailure: (error) => this.#fail(`the engine failed: ${String(error)}`),
@@ -119,7 +129,7 @@ export class Group<Command, Reply> {
       onCheck: (index, digest) => this.#onCheck(index, digest),
       onFailure: (error) => this.#fail(`applying the log failed: ${String(error)}`),
     })
-    this.#reader = new Reader(raft, machine, this.store, world.clock, options.readsMax, {
+    this.#reader = new Reader(raft, machine, this.store, world, options.readsMax, {
       onFailure: (error) => this.#fail(`reading the engine failed: ${String(error)}`),
       onNeedTime: () => this.#advanceTime(),
     })
@@ -137,7 +147,7 @@ export class Group<Command, Reply> {
         return isAccepted
       },
     })
-    this.#cutter = new LogCutter(raft, this.store, this.#persister, options, world.logger)
+    this.#cutter = new LogCutter(raft, this.store, this.#persister, options, world)
   }
 
   get health(): GroupHealth {
@@ -145,7 +155,11 @@ export class Group<Command, Reply> {
   }
 
   get isLeader(): boolean {
-    return this.raft.role === 'leader'
+    return this.raft.role === 'leader' && this.#isRunning
+  }
+
+  get #isRunning(): boolean {
+    return !this.#isStopped && this.#health.kind === 'healthy'
   }
 
   /** `bytes`: roughly what the command takes in the log. */
@@ -159,27 +173,39 @@ export class Group<Command, Reply> {
 
   /** A linearizable read; on a follower it asks the leader for the index and answers from its own state. */
   query(command: Command, responder: Responder<Reply>): void {
-    if (this.#health.kind === 'failed' || this.#isStopped) {
-      this.#failLater(responder, this.#unhealthy())
+    if (!this.#isRunning) this.#failLater(responder, this.#unhealthy())
+    else if (this.#persister.hasFailed && !this.isLeader) {
+      // What this replica can't log it does not apply: it would wait for an index that does not come.
+      this.#failLater(responder, { kind: 'notLeader', leader: this.raft.leader })
     } else if (!this.#reader.add(command, responder)) this.#failLater(responder, { kind: 'overloaded' })
     else this.schedule()
   }
 
   step(message: Message): void {
-    if (this.#isStopped || this.#health.kind === 'failed') return
+    if (!this.#isRunning) return
+    // No vote of this replica's own would survive, so it can't take over now.
+    if (message.kind === 'timeoutNow' && this.#persister.hasFailed) return
     this.raft.step(message)
     this.schedule()
   }
 
   tick(): void {
-    if (this.#isStopped || this.#health.kind === 'failed') return
+    // A replica that can't write its vote does not campaign: it would only raise its term, for ever.
+    if (!this.#isRunning || (this.#persister.hasFailed && !this.isLeader)) return
     this.raft.tick()
     this.schedule()
   }
 
   peerClosed(peer: ReplicaId): void {
-    if (this.#isStopped || this.#health.kind === 'failed') return
+    if (!this.#isRunning) return
     this.raft.peerClosed(peer)
+    this.schedule()
+  }
+
+  /** Messages to this peer are being dropped. */
+  peerUnreachable(peer: ReplicaId): void {
+    if (!this.#isRunning) return
+    this.raft.reportUnreachable(peer)
     this.schedule()
   }
 
@@ -207,8 +233,13 @@ export class Group<Command, Reply> {
     return isOffered
   }
 
-  /** After the log was reopened. */
-  resumeLog(): void {
+  /** The log was reopened; `damage`: what it found missing of this group when it read itself again. */
+  resumeLog(damage: LogDamage | null): void {
+    if (!this.#isRunning) return
+    if (damage !== null && !this.#isDamageKnown) {
+      this.#fail(`the log lost what this replica had written: ${damage.detail}`)
+      return
+    }
     if (this.#persister.hasFailed) this.#persister.resume()
     this.schedule()
   }
@@ -228,14 +259,25 @@ export class Group<Command, Reply> {
     this.#isStopped = true
     this.#applier.stop()
     this.#failWaiters({ kind: 'unhealthy', reason: 'the node is stopping' })
-    if (this.store.failure === null) await this.store.flushAll()
-    await this.store.stop()
-    await this.#cutter.stop()
+    await this.#close()
+  }
+
+  /** Whatever fails on the way, the engine is closed. */
+  async #close(): Promise<void> {
+    try {
+      await this.store.stop()
+      await this.#cutter.stop()
+    } catch (error) {
+      this.#world.logger.error('the state could not be flushed; the log has what is missing', {
+        group: this.id,
+        error: String(error),
+      })
+    }
     await this.#engine.close()
   }
 
   #pump(): void {
-    if (this.#isStopped || this.#isInstalling || this.#health.kind === 'failed') return
+    if (this.#isInstalling || !this.#isRunning) return
     this.#proposer.proposePending()
     this.#reader.askRound()
     while (this.raft.hasReady() && !this.#isInstalling) this.#carryOut(this.raft.takeReady())
@@ -248,10 +290,10 @@ export class Group<Command, Reply> {
     this.#send(ready.messages)
     if (ready.snapshot !== null) {
       this.#install(ready, ready.snapshot)
-      return
+    } else {
+      this.#persist(ready)
+      if (ready.committed.length > 0) this.#applier.enqueue(ready.committed)
     }
-    this.#persist(ready)
-    if (ready.committed.length > 0) this.#applier.enqueue(ready.committed)
     for (const grant of ready.reads) this.#reader.settleRound(grant.context, grant.index)
     for (const context of ready.droppedReads) this.#reader.settleRound(context, null)
     for (const request of ready.snapshotsToSend) this.#sendSnapshot(request)
@@ -259,7 +301,9 @@ export class Group<Command, Reply> {
 
   #endRepair(): void {
     this.#isRepairing = false
-    this.#persister.markRepaired()
+    this.#persister.markRepaired(() => {
+      this.#isDamageKnown = false
+    })
     this.#world.logger.warning('the damaged log of this replica was filled from its peers', {
       group: this.id,
       last: this.raft.lastIndex,
@@ -277,20 +321,28 @@ export class Group<Command, Reply> {
 
   #install(ready: Ready, snapshot: SnapshotPosition): void {
     this.#isInstalling = true
+    // Before the store changes under it: everything it still had to apply is in the snapshot.
+    this.#applier.pause()
     const received = this.receiver.take(snapshot.position)
     this.store.install(received.applied, received.hash).then(
-      () => {
-        this.#isInstalling = false
-        this.#proposer.skipTo(snapshot.position.index)
-        this.#world.logger.info('installed a snapshot', { group: this.id, index: snapshot.position.index })
-        this.raft.applied(snapshot.position.index)
-        this.#persist(ready)
-        this.#applier.enqueue(ready.committed)
-        this.#callbacks.onApplied()
-        this.schedule()
-      },
+      () => this.#onInstalled(ready, snapshot),
       (error: unknown) => this.#fail(`installing a snapshot failed: ${String(error)}`),
     )
+  }
+
+  #onInstalled(ready: Ready, snapshot: SnapshotPosition): void {
+    this.#isInstalling = false
+    if (!this.#isRunning) return
+    const { index } = snapshot.position
+    this.#world.logger.info('installed a snapshot', { group: this.id, index })
+    this.#proposer.skipTo(index)
+    this.raft.applied(index)
+    this.#persist(ready)
+    this.#applier.resume()
+    this.#applier.enqueue(ready.committed)
+    this.#reader.runGranted()
+    this.#callbacks.onApplied()
+    this.schedule()
   }
 
   #send(messages: readonly Message[]): void {
@@ -326,7 +378,7 @@ export class Group<Command, Reply> {
 
   #endSnapshot(to: ReplicaId, index: LogIndex | null): void {
     this.#sendingTo.delete(to)
-    if (this.#isStopped) return
+    if (!this.#isRunning) return
     this.raft.reportSnapshot(to, index)
     this.schedule()
   }
@@ -339,7 +391,7 @@ export class Group<Command, Reply> {
   }
 
   #onFlushed(): void {
-    if (this.#isStopped) return
+    if (!this.#isRunning) return
     this.#applier.run()
     this.schedule()
   }
@@ -358,47 +410,54 @@ export class Group<Command, Reply> {
     }
     this.#world.logger.error('the states of the replicas differ', { group: this.id, ...verdict })
     if (verdict.minority.includes(this.raft.id)) {
-      this.#fail(`this replica's state differs from the majority's at index ${verdict.index}`)
+      this.#fail(`this replica's state differs from the majority's at index ${verdict.index}`, true)
     }
   }
 
   #advanceTime(): void {
-    if (this.#advanceTimeCommand === null || !this.isLeader) {
-      this.#reader.failUntilTime()
-      return
+    const responder: Responder<Reply> = {
+      reply: () => this.#reader.timeAdvanced(),
+      fail: () => this.#reader.failUntilTime(),
     }
-    this.propose(this.#advanceTimeCommand, 16, { reply: () => {}, fail: () => this.#reader.failUntilTime() })
+    if (this.#advanceTimeCommand !== null) this.propose(this.#advanceTimeCommand, 16, responder)
+    else this.#failLater(responder, { kind: 'notLeader', leader: this.raft.leader })
   }
 
   #onLogFailure(error: Error): void {
-    this.#world.logger.error('the log failed; this replica gives up leadership', {
+    const isSoleVoter = isOnlyVoter(this.raft.membershipAt(this.raft.lastIndex), this.raft.id)
+    this.#world.logger.error('the log failed: this replica acknowledges nothing until it writes again', {
       group: this.id,
       error: error.message,
     })
-    this.raft.resign()
     this.#proposer.failPending(this.#unhealthy())
+    // When the log writes again they may still commit, here or under another leader.
+    this.#proposer.failInflight({ kind: 'unknown' })
+    if (!isSoleVoter) {
+      this.raft.resign()
+      this.#reader.failAll({ kind: 'notLeader', leader: null })
+    }
     this.schedule()
     this.#callbacks.onLogFailure(error)
   }
 
-  #fail(reason: string): void {
-    if (this.#health.kind === 'failed') return
-    this.#health = { kind: 'failed', reason }
+  #fail(reason: string, isStateWrong = false): void {
+    if (!this.#isRunning) return
+    this.#health = { kind: 'failed', reason, isStateWrong }
     this.#world.logger.error('a replica stopped', { group: this.id, reason })
     this.#applier.stop()
     this.#failWaiters({ kind: 'unhealthy', reason })
     this.#callbacks.onHealth(this.#health)
+    this.#callbacks.onChange()
   }
 
   #failWaiters(failure: Failure): void {
     this.#proposer.failPending(failure)
     this.#proposer.failInflight({ kind: 'unknown' })
-    this.#reader.failAll()
+    this.#reader.failAll(failure)
   }
 
   #refusal(): Failure | null {
-    if (this.#health.kind === 'failed' || this.#isStopped || this.#persister.hasFailed)
-      return this.#unhealthy()
+    if (!this.#isRunning || this.#persister.hasFailed) return this.#unhealthy()
     return this.isLeader ? null : { kind: 'notLeader', leader: this.raft.leader }
   }
 
@@ -413,9 +472,15 @@ export class Group<Command, Reply> {
   }
 
   #noticeChange(): void {
-    const mark = `${this.raft.term}/${this.raft.role}/${this.raft.leader ?? 0}`
-    if (mark === this.#changeMark) return
-    this.#changeMark = mark
+    const { role, term, leader } = this.raft
+    if (role === this.#knownRole && term === this.#knownTerm && leader === this.#knownLeader) return
+    this.#knownRole = role
+    this.#knownTerm = term
+    this.#knownLeader = leader
     this.#callbacks.onChange()
   }
+}
+
+function isOnlyVoter({ voters, votersOutgoing }: Membership, self: ReplicaId): boolean {
+  return voters.length === 1 && voters[0] === self && votersOutgoing.length === 0
 }

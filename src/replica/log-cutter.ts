@@ -2,6 +2,7 @@
  * Keeps a group's log short: when it holds too much, everything applied is made durable in the
  * engine, and only then is the log cut behind it (docs/formats/recovery.md).
  */
+import type { Clock } from '../env/clock.ts'
 import type { Logger } from '../env/logger.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
 import type { Raft } from '../raft/raft.ts'
@@ -9,29 +10,44 @@ import type { GroupOptions } from './group-options.ts'
 import type { Persister } from './persister.ts'
 import type { StateStore } from './state-store.ts'
 
+/** Between two cuts: while applying lags behind, each would gain little and cost the engine a flush to disk. */
+const PAUSE_MS = 1_000
+
+export type LogCutterWorld = { readonly clock: Clock; readonly logger: Logger }
+
 export class LogCutter {
   readonly #raft: Raft
   readonly #store: StateStore
   readonly #persister: Persister
-  readonly #options: GroupOptions
-  readonly #logger: Logger
+  readonly #options: Pick<GroupOptions, 'logBytesMax' | 'logKeepBytes'>
+  readonly #world: LogCutterWorld
   #cutting: Promise<void> | null = null
+  #lastEndMs = Number.NEGATIVE_INFINITY
 
-  constructor(raft: Raft, store: StateStore, persister: Persister, options: GroupOptions, logger: Logger) {
+  constructor(
+    raft: Raft,
+    store: StateStore,
+    persister: Persister,
+    options: Pick<GroupOptions, 'logBytesMax' | 'logKeepBytes'>,
+    world: LogCutterWorld,
+  ) {
     this.#raft = raft
     this.#store = store
     this.#persister = persister
     this.#options = options
-    this.#logger = logger
+    this.#world = world
   }
 
   /** Starts cutting if the log is too long and no cut is under way. */
   consider(): void {
     if (this.#cutting !== null || this.#raft.logBytes <= this.#options.logBytesMax) return
+    const { clock, logger } = this.#world
+    if (clock.monotonicMs() - this.#lastEndMs < PAUSE_MS) return
     this.#cutting = this.cut()
-      .catch((error: unknown) => this.#logger.error('the log could not be cut', { error: String(error) }))
+      .catch((error: unknown) => logger.error('the log could not be cut', { error: String(error) }))
       .finally(() => {
         this.#cutting = null
+        this.#lastEndMs = clock.monotonicMs()
       })
   }
 

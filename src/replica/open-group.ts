@@ -9,7 +9,8 @@
  * - The engine is behind the log's base, or missing: entries are gone that only a peer has. The
  *   replica starts empty, waits for a snapshot, and neither votes nor acknowledges before it.
  */
-import type { GroupId, ReplicaId } from '../base/ids.ts'
+import assert from 'node:assert/strict'
+import { type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
 import { type HardState, INDEX_ZERO, type LogIndex, type LogPosition, TERM_ZERO } from '../base/log-entry.ts'
 import type { Engine } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
@@ -17,7 +18,13 @@ import { decodeMembership, encodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
 import type { RaftState } from '../raft/raft.ts'
 import type { LogDamage, LogRecord, RecoveredGroup } from '../storage/log/shared-log.ts'
-import { APPLIED_KEY, type AppliedRecord, decodeApplied, garbageRanges } from './engine-records.ts'
+import {
+  APPLIED_KEY,
+  type AppliedRecord,
+  decodeApplied,
+  EVERYTHING,
+  garbageRanges,
+} from './engine-records.ts'
 import { StoredHash } from './stored-hash.ts'
 
 export type OpenedState = {
@@ -40,7 +47,10 @@ export async function createGroupState(
   membership: Membership,
 ): Promise<OpenedState> {
   const applied = emptyApplied(encodeMembership(membership))
-  await removeGarbage(engine, applied)
+  // Durable before the log says that this group starts from nothing: what stood here would be taken
+  // for the state after entries that only look the same.
+  await engine.write([{ kind: 'deleteRange', ...EVERYTHING }])
+  await engine.persist()
   const hardState: HardState = { term: TERM_ZERO, vote: null, commit: INDEX_ZERO }
   const raft: RaftState = {
     hardState,
@@ -62,7 +72,9 @@ export async function recoverGroupState(
   const [encoded] = await engine.getMany([APPLIED_KEY])
   const stored = encoded === null || encoded === undefined ? null : decodeApplied(encoded)
   const applied = stored ?? emptyApplied(found.membership)
-  if (applied.position.index < found.base.index) return startEmpty(engine, found, self, logger)
+  assert(found.membership.length > 0 || found.damage !== null, 'a whole log names its members')
+  const isUnknown = stored === null && found.membership.length === 0
+  if (isUnknown || applied.position.index < found.base.index) return startEmpty(engine, found, self, logger)
   await removeGarbage(engine, applied)
   const hash = stored === null ? new StoredHash() : await StoredHash.read(engine)
   const raft = reconcile(found, applied, logger)
@@ -73,8 +85,9 @@ function reconcile(found: RecoveredGroup, applied: AppliedRecord, logger: Logger
   const { hardState, entries, group } = found
   const mayVoteFrom = voteBarrier(found, applied.position.index)
   const isCovered =
-    applied.position.index === found.base.index ||
-    entries[applied.position.index - found.base.index - 1]?.term === applied.position.term
+    found.membership.length > 0 &&
+    (applied.position.index === found.base.index ||
+      entries[applied.position.index - found.base.index - 1]?.term === applied.position.term)
   if (isCovered) {
     const membership = decodeMembership(found.membership)
     return { hardState, base: found.base, membership, entries, applied: applied.position.index, mayVoteFrom }
@@ -156,6 +169,14 @@ function emptyApplied(membership: Uint8Array): AppliedRecord {
   return { position: ORIGIN, timeMs: 0, machineVersion: 1, epochs: FIRST_EPOCHS, membership }
 }
 
+const ENGINE_NAME = /^group-(\d+)$/
+
 export function groupEngineName(group: GroupId): string {
   return `group-${group}`
+}
+
+/** Null: not the engine of a group. */
+export function groupOfEngine(name: string): GroupId | null {
+  const digits = ENGINE_NAME.exec(name)?.[1]
+  return digits === undefined ? null : makeGroupId(Number(digits))
 }

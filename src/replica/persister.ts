@@ -44,8 +44,8 @@ export class Persister {
   }
 
   /** What the log holds from here on is all that this replica answers for: its damage is undone. */
-  markRepaired(): void {
-    this.#add([{ kind: 'repaired', group: this.#group }], () => {})
+  markRepaired(onDurable: () => void): void {
+    this.#add([{ kind: 'repaired', group: this.#group }], onDurable)
   }
 
   /** After the log was reopened: everything not known to be durable goes into the new segment. */

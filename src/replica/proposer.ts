@@ -3,9 +3,9 @@
  *
  * Everything proposed in one turn of the event loop travels in one entry. What was appended is
  * remembered by index AND term: when the log reaches that index with the same term the waiting
- * commands are answered by their own replies, with another term they are known not to have
- * happened. So losing leadership never makes a command's outcome doubtful as long as this replica
- * goes on applying.
+ * commands are answered by their own replies. When another entry is applied there, or an entry of a
+ * later term before it (terms never fall along a log), they are known not to have happened. So
+ * losing leadership never makes a command's outcome doubtful as long as this replica goes on applying.
  */
 import assert from 'node:assert/strict'
 import type { LogIndex, LogPosition } from '../base/log-entry.ts'
@@ -35,7 +35,7 @@ type Pending<Command, Reply> = {
 type Inflight<Command, Reply> = {
   readonly position: LogPosition
   readonly payload: EntryPayload<Command>
-  readonly responders: readonly Responder<Reply>[]
+  readonly commands: readonly Pending<Command, Reply>[]
 }
 
 export class Proposer<Command, Reply> {
@@ -46,8 +46,14 @@ export class Proposer<Command, Reply> {
   readonly #limits: ProposerLimits
   readonly #appliedTimeMs: () => number
   #pending: Pending<Command, Reply>[] = []
+  /** Ascending by index and by term. */
   #inflight: Inflight<Command, Reply>[] = []
   #inflightHead = 0
+  /**
+   * What stood where this replica, leading again, has appended since. Not lost for certain: another
+   * replica may still hold it and win a later election.
+   */
+  #displaced: Inflight<Command, Reply>[] = []
   #lastStampMs = 0
 
   constructor(
@@ -70,7 +76,7 @@ export class Proposer<Command, Reply> {
   }
 
   get inflightEntries(): number {
-    return this.#inflight.length - this.#inflightHead
+    return this.#inflight.length - this.#inflightHead + this.#displaced.length
   }
 
   /** `bytes`: the command's size in the log, roughly; it decides where entries are cut. */
@@ -82,14 +88,17 @@ export class Proposer<Command, Reply> {
 
   /** Appends what is pending to the log; what the log does not take now stays pending. */
   proposePending(): void {
+    if (this.#pending.length === 0) return
+    const pending = this.#pending
+    this.#pending = []
     let from = 0
-    while (from < this.#pending.length) {
-      const to = this.#entryEnd(from)
-      if (!this.#proposeEntry(this.#pending.slice(from, to))) break
+    while (from < pending.length) {
+      const to = this.#entryEnd(pending, from)
+      const isAll = from === 0 && to === pending.length
+      if (!this.#proposeEntry(isAll ? pending : pending.slice(from, to))) break
       from = to
     }
-    if (from === 0) return
-    this.#pending = from === this.#pending.length ? [] : this.#pending.slice(from)
+    if (from < pending.length) this.#pending = [...pending.slice(from), ...this.#pending]
   }
 
   /** Proposes an entry that nobody waits for. */
@@ -100,32 +109,33 @@ export class Proposer<Command, Reply> {
     this.#raft.propose(encodePayload(this.#machine, payload))
   }
 
-  /** What was proposed here for this position; tells those who were displaced. */
+  /** What was proposed here for this position; tells those who can't come any more. */
   takeLocal(position: LogPosition): LocalEntry<Command, Reply> | null {
-    const head = this.#inflight[this.#inflightHead]
-    if (head === undefined || head.position.index > position.index) return null
-    assert(head.position.index === position.index, 'every index is applied')
-    this.#dropHead()
-    // An entry that this replica appended and lost may have been appended again by it as a later
-    // leader: then the same index stands again further back.
-    if (head.position.term !== position.term) {
-      failAll(head, { kind: 'notCommitted' })
-      return this.takeLocal(position)
+    const displaced = this.#displaced.length === 0 ? null : this.#takeDisplaced(position)
+    for (;;) {
+      const head = this.#inflight[this.#inflightHead]
+      if (head === undefined) break
+      if (head.position.term >= position.term) {
+        if (head.position.index > position.index) break
+        assert(head.position.index === position.index, 'every index is applied')
+        this.#dropHead()
+        if (head.position.term === position.term) return localEntry(head)
+      } else {
+        this.#dropHead()
+      }
+      failFrom(head, 0, { kind: 'notCommitted' })
     }
-    return {
-      payload: head.payload,
-      onReply: (ordinal, reply) => (head.responders[ordinal] as Responder<Reply>).reply(reply),
-    }
+    return displaced === null ? null : localEntry(displaced)
   }
 
   /** A snapshot replaced the log up to `index`: whether these were part of it can't be told. */
   skipTo(index: LogIndex): void {
-    for (;;) {
-      const head = this.#inflight[this.#inflightHead]
-      if (head === undefined || head.position.index > index) return
-      this.#dropHead()
-      failAll(head, { kind: 'unknown' })
-    }
+    const isSkipped = (entry: Inflight<Command, Reply>): boolean => entry.position.index <= index
+    const skipped = [...this.#inflight.slice(this.#inflightHead), ...this.#displaced].filter(isSkipped)
+    this.#inflight = this.#inflight.slice(this.#inflightHead).filter((entry) => !isSkipped(entry))
+    this.#inflightHead = 0
+    this.#displaced = this.#displaced.filter((entry) => !isSkipped(entry))
+    for (const entry of skipped) failFrom(entry, 0, { kind: 'unknown' })
   }
 
   /** Fails what was not given to the log yet. */
@@ -137,17 +147,18 @@ export class Proposer<Command, Reply> {
 
   /** The replica stops: what is in the log may still commit elsewhere. */
   failInflight(failure: Failure): void {
-    const inflight = this.#inflight.slice(this.#inflightHead)
+    const inflight = [...this.#displaced, ...this.#inflight.slice(this.#inflightHead)]
+    this.#displaced = []
     this.#inflight = []
     this.#inflightHead = 0
-    for (const entry of inflight) failAll(entry, failure)
+    for (const entry of inflight) failFrom(entry, 0, failure)
   }
 
-  #entryEnd(from: number): number {
+  #entryEnd(pending: readonly Pending<Command, Reply>[], from: number): number {
     let bytes = 0
     let to = from
-    while (to < this.#pending.length && to - from < this.#limits.entryCommandsMax) {
-      bytes += (this.#pending[to] as Pending<Command, Reply>).bytes
+    while (to < pending.length && to - from < this.#limits.entryCommandsMax) {
+      bytes += (pending[to] as Pending<Command, Reply>).bytes
       if (to > from && bytes > this.#limits.entryBytesMax) break
       to += 1
     }
@@ -164,11 +175,8 @@ export class Proposer<Command, Reply> {
     const result = this.#raft.propose(encodePayload(this.#machine, payload))
     switch (result.kind) {
       case 'accepted':
-        this.#inflight.push({
-          position: result.position,
-          payload,
-          responders: batch.map((pending) => pending.responder),
-        })
+        this.#displaceFrom(result.position.index)
+        this.#inflight.push({ position: result.position, payload, commands: batch })
         return true
       case 'notLeader':
         for (const { responder } of batch) responder.fail({ kind: 'notLeader', leader: result.leader })
@@ -183,6 +191,28 @@ export class Proposer<Command, Reply> {
     return this.#lastStampMs
   }
 
+  #displaceFrom(index: LogIndex): void {
+    for (;;) {
+      const last = this.#inflight.length > this.#inflightHead ? this.#inflight.at(-1) : undefined
+      if (last === undefined || last.position.index < index) return
+      this.#inflight.pop()
+      this.#displaced.push(last)
+    }
+  }
+
+  #takeDisplaced(position: LogPosition): Inflight<Command, Reply> | null {
+    let found: Inflight<Command, Reply> | null = null
+    const kept: Inflight<Command, Reply>[] = []
+    for (const entry of this.#displaced) {
+      const { index, term } = entry.position
+      if (index === position.index && term === position.term) found = entry
+      else if (index > position.index && term >= position.term) kept.push(entry)
+      else failFrom(entry, 0, { kind: 'notCommitted' })
+    }
+    this.#displaced = kept
+    return found
+  }
+
   #dropHead(): void {
     this.#inflightHead += 1
     if (this.#inflightHead === this.#inflight.length || this.#inflightHead > 1024) {
@@ -192,6 +222,16 @@ export class Proposer<Command, Reply> {
   }
 }
 
-function failAll<Command, Reply>(entry: Inflight<Command, Reply>, failure: Failure): void {
-  for (const responder of entry.responders) responder.fail(failure)
+function localEntry<Command, Reply>(entry: Inflight<Command, Reply>): LocalEntry<Command, Reply> {
+  return {
+    payload: entry.payload,
+    onReply: (ordinal, reply) => (entry.commands[ordinal] as Pending<Command, Reply>).responder.reply(reply),
+    onAbandoned: (ordinal) => failFrom(entry, ordinal, { kind: 'unknown' }),
+  }
+}
+
+function failFrom<Command, Reply>(entry: Inflight<Command, Reply>, ordinal: number, failure: Failure): void {
+  for (let at = ordinal; at < entry.commands.length; at++) {
+    ;(entry.commands[at] as Pending<Command, Reply>).responder.fail(failure)
+  }
 }

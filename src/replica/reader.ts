@@ -4,14 +4,24 @@
  *
  * A granted read runs as soon as the granted index is applied. A read whose answer depends on
  * logical time that has not come yet (`needTime`) waits until the leader has advanced it.
+ *
+ * Failure model: an engine that fails stops the replica (`onFailure`). A machine that throws on a
+ * query fails that read alone: it would throw on every replica that the read is tried on.
  */
 import type { LogIndex } from '../base/log-entry.ts'
 import type { Machine } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
+import { EngineFault } from '../env/engine.ts'
+import type { Logger } from '../env/logger.ts'
 import type { Raft } from '../raft/raft.ts'
 import { ExecutionView } from './execution.ts'
-import type { Responder } from './outcome.ts'
+import type { Failure, Responder } from './outcome.ts'
 import type { StateStore } from './state-store.ts'
+
+/** Main-loop time one run of granted reads may take before other events get their turn. */
+const SLICE_MS = 4
+/** Reads between two looks at the clock. */
+const READS_PER_CLOCK_READ = 64
 
 type PendingRead<Command, Reply> = { readonly command: Command; readonly responder: Responder<Reply> }
 
@@ -19,11 +29,16 @@ type Round<Command, Reply> = {
   readonly context: number
   readonly reads: readonly PendingRead<Command, Reply>[]
   index: LogIndex | null
+  nextRead: number
 }
+
+type TimedRead<Command, Reply> = { readonly timeMs: number; readonly read: PendingRead<Command, Reply> }
+
+export type ReaderWorld = { readonly clock: Clock; readonly logger: Logger }
 
 export type ReaderCallbacks = {
   readonly onFailure: (error: unknown) => void
-  /** A read waits for logical time to reach the reader's clock. */
+  /** A read waits for logical time to reach the reader's clock; answered by `timeAdvanced` or `failUntilTime`. */
   readonly onNeedTime: () => void
 }
 
@@ -31,13 +46,17 @@ export class Reader<Command, Reply> {
   readonly #raft: Raft
   readonly #machine: Machine<Command, Reply>
   readonly #store: StateStore
-  readonly #clock: Clock
+  readonly #world: ReaderWorld
   readonly #readsMax: number
   readonly #callbacks: ReaderCallbacks
+  /** For reads that memory answers: it never fetches, so all can share it. */
+  readonly #memoryView: ExecutionView
   #waiting: PendingRead<Command, Reply>[] = []
   #asked: Round<Command, Reply> | null = null
   #granted: Round<Command, Reply>[] = []
-  #untilTime: { readonly timeMs: number; readonly read: PendingRead<Command, Reply> }[] = []
+  #untilTime: TimedRead<Command, Reply>[] = []
+  #isTimeAsked = false
+  #isYielding = false
   #lastContext = 0
   #readsOpen = 0
 
@@ -45,16 +64,17 @@ export class Reader<Command, Reply> {
     raft: Raft,
     machine: Machine<Command, Reply>,
     store: StateStore,
-    clock: Clock,
+    world: ReaderWorld,
     readsMax: number,
     callbacks: ReaderCallbacks,
   ) {
     this.#raft = raft
     this.#machine = machine
     this.#store = store
-    this.#clock = clock
+    this.#world = world
     this.#readsMax = readsMax
     this.#callbacks = callbacks
+    this.#memoryView = new ExecutionView(store)
   }
 
   get openReads(): number {
@@ -72,10 +92,12 @@ export class Reader<Command, Reply> {
   askRound(): void {
     if (this.#waiting.length === 0 || this.#asked !== null) return
     this.#lastContext += 1
-    const round: Round<Command, Reply> = { context: this.#lastContext, reads: this.#waiting, index: null }
+    const round = { context: this.#lastContext, reads: this.#waiting, index: null, nextRead: 0 }
     this.#waiting = []
     this.#asked = round
-    if (!this.#raft.readIndex(round.context)) this.#failRound(round)
+    if (this.#raft.readIndex(round.context)) return
+    this.#asked = null
+    this.#failReads(round.reads, this.#notLeader())
   }
 
   /** The round was granted, or (null) can't be granted any more. */
@@ -84,97 +106,138 @@ export class Reader<Command, Reply> {
     if (round === null || round.context !== context) return
     this.#asked = null
     if (index === null) {
-      this.#failReads(round.reads)
+      this.#failReads(round.reads, this.#notLeader())
     } else {
       round.index = index
       this.#granted.push(round)
+      this.runGranted()
     }
-    this.runGranted()
     this.askRound()
   }
 
   /** Runs the rounds whose index is applied; call whenever the applied index moved. */
   runGranted(): void {
-    const appliedIndex = this.#store.applied.position.index
-    while (this.#granted.length > 0) {
-      const round = this.#granted[0] as Round<Command, Reply>
-      if ((round.index as LogIndex) > appliedIndex) break
-      this.#granted.shift()
-      for (const read of round.reads) this.#run(read)
-    }
+    if (this.#granted.length > 0 && !this.#isYielding) this.#runSlice()
     if (this.#untilTime.length > 0) this.#runReachedTime()
   }
 
-  /** Logical time can't be advanced from here: those who wait for it ask elsewhere. */
-  failUntilTime(): void {
+  /** Logical time was advanced to what the clock showed then: whoever still waits asks his clock again. */
+  timeAdvanced(): void {
+    this.#isTimeAsked = false
     const waiting = this.#untilTime
     this.#untilTime = []
-    this.#failReads(waiting.map(({ read }) => read))
+    for (const { read } of waiting) this.#run(read)
   }
 
-  /** The replica lost its leader: nothing that waits for a round will be granted. */
-  failAll(): void {
-    if (this.#asked !== null) this.#failRound(this.#asked)
-    const orphans = this.#granted.flatMap((round) => round.reads)
+  /** Logical time can't be advanced from here: those who wait for it ask elsewhere. */
+  failUntilTime(failure: Failure = this.#notLeader()): void {
+    this.#isTimeAsked = false
+    const waiting = this.#untilTime
+    this.#untilTime = []
+    this.#failReads(
+      waiting.map(({ read }) => read),
+      failure,
+    )
+  }
+
+  /** Fails everything that is not being executed already. */
+  failAll(failure: Failure): void {
+    const rounds = this.#asked === null ? this.#granted : [...this.#granted, this.#asked]
     this.#granted = []
-    this.#failReads(orphans)
-    this.#failReads(this.#waiting)
-    this.#waiting = []
-    this.failUntilTime()
-  }
-
-  #failRound(round: Round<Command, Reply>): void {
     this.#asked = null
-    this.#failReads(round.reads)
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const round of rounds) this.#failReads(round.reads.slice(round.nextRead), failure)
+    this.#failReads(waiting, failure)
+    this.failUntilTime(failure)
   }
 
-  #failReads(reads: readonly PendingRead<Command, Reply>[]): void {
+  #notLeader(): Failure {
+    return { kind: 'notLeader', leader: this.#raft.leader }
+  }
+
+  #failReads(reads: readonly PendingRead<Command, Reply>[], failure: Failure): void {
     for (const { responder } of reads) {
       this.#readsOpen -= 1
-      responder.fail({ kind: 'notLeader', leader: this.#raft.leader })
+      responder.fail(failure)
     }
   }
 
-  #run(read: PendingRead<Command, Reply>): void {
-    const view = new ExecutionView(this.#store)
-    // Read once: a machine that asks for ranges up to now must ask for the same ones in every round.
-    const clockMs = this.#clock.wallMs()
-    if (this.#runOnce(read, view, clockMs)) return
-    this.#runWithFetches(read, view, clockMs).catch((error: unknown) => {
-      this.#readsOpen -= 1
-      read.responder.fail({ kind: 'unhealthy', reason: String(error) })
-      this.#callbacks.onFailure(error)
+  #runSlice(): void {
+    const appliedIndex = this.#store.applied.position.index
+    let untilClockRead = READS_PER_CLOCK_READ
+    let sliceEndMs = 0
+    for (;;) {
+      const round = this.#granted[0]
+      if (round === undefined || (round.index as LogIndex) > appliedIndex) return
+      const read = round.reads[round.nextRead]
+      if (read === undefined) {
+        this.#granted.shift()
+        continue
+      }
+      round.nextRead += 1
+      this.#run(read)
+      untilClockRead -= 1
+      if (untilClockRead > 0) continue
+      untilClockRead = READS_PER_CLOCK_READ
+      const nowMs = this.#world.clock.monotonicMs()
+      if (sliceEndMs === 0) sliceEndMs = nowMs + SLICE_MS
+      else if (nowMs >= sliceEndMs) return this.#yieldLoop()
+    }
+  }
+
+  #yieldLoop(): void {
+    this.#isYielding = true
+    this.#world.clock.setTimer(0, () => {
+      this.#isYielding = false
+      this.runGranted()
     })
   }
 
-  async #runWithFetches(
-    read: PendingRead<Command, Reply>,
-    view: ExecutionView,
-    clockMs: number,
-  ): Promise<void> {
+  #run(read: PendingRead<Command, Reply>): void {
+    // Read once: a machine that asks for ranges up to now must ask for the same ones in every round.
+    const clockMs = this.#world.clock.wallMs()
+    const outcome = this.#query(read, this.#memoryView, clockMs)
+    if (outcome === null) return
+    if (outcome.kind === 'need') void this.#runWithFetches(read, clockMs)
+    else this.#settle(read, outcome)
+  }
+
+  /** Never rejects. */
+  async #runWithFetches(read: PendingRead<Command, Reply>, clockMs: number): Promise<void> {
+    const view = new ExecutionView(this.#store)
     for (;;) {
       view.refresh()
       const outcome = this.#query(read, view, clockMs)
-      if (outcome.kind !== 'need') {
-        this.#settle(read, outcome)
+      if (outcome === null) return
+      if (outcome.kind !== 'need') return this.#settle(read, outcome)
+      try {
+        await view.fulfil(outcome.keys, outcome.ranges)
+      } catch (error) {
+        this.#failRead(read, error)
         return
       }
-      await view.fulfil(outcome.keys, outcome.ranges)
     }
   }
 
-  /** False when it has to fetch first. */
-  #runOnce(read: PendingRead<Command, Reply>, view: ExecutionView, clockMs: number): boolean {
-    const outcome = this.#query(read, view, clockMs)
-    if (outcome.kind === 'need') return false
-    this.#settle(read, outcome)
-    return true
+  /** Null when the machine threw; the read is answered then. */
+  #query(read: PendingRead<Command, Reply>, view: ExecutionView, clockMs: number) {
+    const { timeMs } = this.#store
+    const { machineVersion } = this.#store.applied
+    try {
+      const context = { timeMs, seed: this.#lastContext, machineVersion, clockMs }
+      return this.#machine.query(view, read.command, context)
+    } catch (error) {
+      this.#failRead(read, error)
+      return null
+    }
   }
 
-  #query(read: PendingRead<Command, Reply>, view: ExecutionView, clockMs: number) {
-    const { timeMs, machineVersion } = this.#store.applied
-    const context = { timeMs, seed: this.#lastContext, machineVersion, clockMs }
-    return this.#machine.query(view, read.command, context)
+  #failRead(read: PendingRead<Command, Reply>, error: unknown): void {
+    const reason = `a read failed: ${String(error)}`
+    this.#failReads([read], { kind: 'unhealthy', reason })
+    if (error instanceof EngineFault) this.#callbacks.onFailure(error)
+    else this.#world.logger.error('a read failed', { error: error instanceof Error ? error.stack : error })
   }
 
   #settle(
@@ -189,16 +252,16 @@ export class Reader<Command, Reply> {
       return
     }
     this.#untilTime.push({ timeMs: outcome.timeMs, read })
+    if (this.#isTimeAsked) return
+    this.#isTimeAsked = true
     this.#callbacks.onNeedTime()
   }
 
   #runReachedTime(): void {
-    const { timeMs } = this.#store.applied
-    const waiting = this.#untilTime
-    this.#untilTime = []
-    for (const entry of waiting) {
-      if (entry.timeMs <= timeMs) this.#run(entry.read)
-      else this.#untilTime.push(entry)
-    }
+    const { timeMs } = this.#store
+    const reached = this.#untilTime.filter((entry) => entry.timeMs <= timeMs)
+    if (reached.length === 0) return
+    this.#untilTime = this.#untilTime.filter((entry) => entry.timeMs > timeMs)
+    for (const { read } of reached) this.#run(read)
   }
 }

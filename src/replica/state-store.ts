@@ -5,9 +5,9 @@
  * fetched is good only while nothing was flushed since the fetch began: every change made
  * meanwhile is then still in the overlay, which always wins. Otherwise the fetch is repeated.
  *
- * Flushes happen at entry boundaries only, and each batch carries the applied record and the
- * state hash, so that whatever prefix of the batches a crash leaves is a state that some log
- * index had.
+ * Flushes begin at entry boundaries only, whoever asks for them, and each batch carries the applied
+ * record and the state hash, so that whatever prefix of the batches a crash leaves is a state that
+ * some log index had.
  *
  * Failure model: an engine error stops the store for good (`failure`); nothing is applied on top of
  * a write that may be missing. The group is opened again from the engine and the log.
@@ -26,6 +26,7 @@ import {
   encodeApplied,
   garbageRanges,
   makeEngineKeys,
+  metaEpochs,
 } from './engine-records.ts'
 import { type Layer, Overlay } from './overlay.ts'
 import type { StoredHash } from './stored-hash.ts'
@@ -35,7 +36,10 @@ export type StateStoreLimits = {
   /** A flush begins at this many records or bytes. */
   readonly flushRecords: number
   readonly flushBytes: number
-  /** Applying waits when a flush is under way and the overlay holds this much. */
+  /**
+   * Applying waits when a flush is under way and the overlay holds this much, or twice
+   * `flushRecords`: what piles up meanwhile is the next batch, and a batch is one call of the engine.
+   */
   readonly overlayBytesMax: number
   readonly cacheBytes: number
 }
@@ -53,8 +57,12 @@ type FetchedRange = {
   readonly exhausted: boolean
 }
 
-/** Fetching again after a flush came between; more than this means the engine is slower than the flushes. */
+/** A fetch that was overtaken by a flush this often makes the flushes wait for it. */
+const FREE_ATTEMPTS = 3
+/** After that only a clearing of all data can overtake it. */
 const FETCH_ATTEMPTS_MAX = 100
+/** Records of one batch when atomicity does not matter. */
+const STAGED_RECORDS_PER_BATCH = 1_000
 /** Read beyond a range's limit, so that a few deletions in the overlay don't cost a second trip. */
 const RANGE_SLACK = 16
 
@@ -70,12 +78,22 @@ export class StateStore {
   readonly #onFailure: (error: unknown) => void
   #keys: EngineKeys
   #applied: AppliedRecord
+  /** Of the newest command that has written, which may be of the entry after `#applied`. */
+  #timeMs: number
   /** What the newest batch in the engine covers. */
   #flushed: FlushPoint
   #flushCount = 0
   #nextEpoch: number
   /** Data epochs whose records the next batch removes. */
   #clearedEpochs: number[] = []
+  /** Some commands of the entry after `#applied` have written: nothing may be flushed now. */
+  #isMidEntry = false
+  /** A flush was asked for and could not begin. */
+  #isFlushWanted = false
+  /** Fetches that no flush may overtake. */
+  #holds = 0
+  #isInstalling = false
+  #isStopped = false
   #failure: unknown = null
   #idle: (() => void)[] = []
 
@@ -90,6 +108,7 @@ export class StateStore {
     this.#cache = new ValueCache(limits.cacheBytes)
     this.#hash = found.hash
     this.#applied = found.applied
+    this.#timeMs = found.applied.timeMs
     this.#flushed = { position: found.applied.position, membership: found.applied.membership }
     this.#keys = makeEngineKeys(found.applied.epochs)
     this.#nextEpoch = Math.max(found.applied.epochs.data, found.applied.epochs.meta) + 1
@@ -99,6 +118,11 @@ export class StateStore {
 
   get applied(): AppliedRecord {
     return this.#applied
+  }
+
+  /** Logical time of the state as reads see it: that of the newest command in it. */
+  get timeMs(): number {
+    return this.#timeMs
   }
 
   get flushed(): FlushPoint {
@@ -113,9 +137,13 @@ export class StateStore {
     return this.#overlay.activeBytes + this.#cache.bytes
   }
 
-  /** True when applying must wait for the flush under way. */
+  /** True when applying must wait for the flush under way, or for a fetch that holds it back. */
   get isFull(): boolean {
-    return this.#overlay.isFlushing && this.#overlay.activeBytes >= this.#limits.overlayBytesMax
+    if (!this.#overlay.isFlushing && this.#holds === 0) return false
+    return (
+      this.#overlay.activeBytes >= this.#limits.overlayBytesMax ||
+      this.#overlay.activeRecords >= 2 * this.#limits.flushRecords
+    )
   }
 
   digest(): string {
@@ -139,27 +167,55 @@ export class StateStore {
   }
 
   isCurrent(fetched: Fetched): boolean {
+    // While a snapshot is installed the engine holds neither state.
+    if (this.#isInstalling) return false
     return fetched.flushCount === this.#flushCount && fetched.keys === this.#keys
   }
 
   /** Reads from the engine until no flush came between. What it returns is current when it resolves. */
   async fetch(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<Fetched> {
-    for (let attempt = 0; attempt < FETCH_ATTEMPTS_MAX; attempt++) {
+    for (let attempt = 0; attempt < FREE_ATTEMPTS; attempt++) {
+      await this.#installEnd()
       const fetched = await this.#fetchOnce(keys, ranges)
-      if (!this.isCurrent(fetched)) continue
-      for (const [key, value] of fetched.values) {
-        if (this.#overlay.get(key) === undefined) this.#cache.set(key, value)
-      }
-      return fetched
+      if (this.#keep(fetched)) return fetched
     }
-    throw new Error(
-      `read of ${keys.length} keys and ${ranges.length} ranges was overtaken by ${FETCH_ATTEMPTS_MAX} flushes`,
-    )
+    this.#holds += 1
+    try {
+      for (let attempt = 0; attempt < FETCH_ATTEMPTS_MAX; attempt++) {
+        await this.#installEnd()
+        await this.#flushEnd()
+        const fetched = await this.#fetchOnce(keys, ranges)
+        if (this.#keep(fetched)) return fetched
+      }
+    } finally {
+      this.#holds -= 1
+      this.#release()
+    }
+    throw new Error(`read of ${keys.length} keys was overtaken ${FETCH_ATTEMPTS_MAX} times`)
+  }
+
+  /** False when it is outdated already. */
+  #keep(fetched: Fetched): boolean {
+    if (!this.isCurrent(fetched)) return false
+    for (const [key, value] of fetched.values) {
+      if (this.#overlay.get(key) === undefined) this.#cache.set(key, value)
+    }
+    return true
+  }
+
+  /** The last hold ended: applying may go on, and flushes. */
+  #release(): void {
+    if (this.#holds > 0 || this.#isStopped || this.#failure !== null) return
+    if (this.#isFlushWanted) this.flush()
+    this.#onFlushed()
   }
 
   /** The old value of every write must be known: see `unknownOldValues`. */
-  write(writes: readonly Write[], clearsData: boolean, fetched: Fetched | null): void {
-    assert(this.#failure === null)
+  write(writes: readonly Write[], clearsData: boolean, fetched: Fetched | null, timeMs: number): void {
+    assert(this.#failure === null && !this.#isInstalling)
+    assert(timeMs >= this.#timeMs, 'logical time never runs backwards')
+    this.#isMidEntry = true
+    this.#timeMs = timeMs
     if (clearsData) this.#clearData()
     for (const write of writes) {
       const before = this.#oldValue(write, clearsData, fetched)
@@ -189,18 +245,26 @@ export class StateStore {
   /** Call after all writes of an entry: from here on a flush may begin. */
   finishEntry(position: LogPosition, timeMs: number, machineVersion: number, membership: Uint8Array): void {
     assert(position.index === this.#applied.position.index + 1, 'entries are applied one by one')
-    assert(timeMs >= this.#applied.timeMs, 'logical time never runs backwards')
+    assert(timeMs >= this.#timeMs, 'logical time never runs backwards')
+    assert(machineVersion >= this.#applied.machineVersion, 'the machine version never falls')
+    assert(!this.#isInstalling)
     this.#applied = { position, timeMs, machineVersion, epochs: this.#keys.epochs, membership }
+    this.#timeMs = timeMs
+    this.#isMidEntry = false
     const isDue =
+      this.#isFlushWanted ||
       this.#overlay.activeRecords >= this.#limits.flushRecords ||
       this.#overlay.activeBytes >= this.#limits.flushBytes
     if (isDue) this.flush()
   }
 
-  /** Starts writing what is applied to the engine, unless a flush is under way (then nothing). */
+  /** Starts writing what is applied to the engine: now, or as soon as that is possible. */
   flush(): void {
-    if (this.#overlay.isFlushing || this.#failure !== null) return
+    if (this.#failure !== null || this.#isStopped) return
     if (this.#applied.position.index === this.#flushed.position.index) return
+    this.#isFlushWanted =
+      this.#overlay.isFlushing || this.#isMidEntry || this.#holds > 0 || this.#isInstalling
+    if (this.#isFlushWanted) return
     const applied = this.#applied
     const keys = this.#keys
     const layer = this.#overlay.beginFlush()
@@ -214,18 +278,25 @@ export class StateStore {
   /** Resolves when everything applied up to now is in the engine (not necessarily synced). */
   async flushAll(): Promise<void> {
     const target = this.#applied.position.index
-    while (this.#failure === null && this.#flushed.position.index < target) {
+    while (this.#failure === null && !this.#isStopped && this.#flushed.position.index < target) {
       this.flush()
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
+      await this.#nextChange()
     }
     if (this.#failure !== null) throw this.#failure
+    if (this.#flushed.position.index < target) throw new Error('the state store was stopped')
   }
 
   /** Makes everything in the engine durable; what it covers may leave the log. */
   async persist(): Promise<FlushPoint> {
     await this.flushAll()
     const point = this.#flushed
-    await this.#engine.persist()
+    try {
+      await this.#engine.persist()
+    } catch (error) {
+      // The engine takes no more writes after this.
+      this.#fail(error)
+      throw error
+    }
     return point
   }
 
@@ -245,13 +316,30 @@ export class StateStore {
   /** Writes received records under an epoch that nothing reads yet. */
   async stage(epoch: number, records: readonly KeyValue[]): Promise<void> {
     const keys = makeEngineKeys({ data: epoch, meta: epoch })
-    await this.#engine.write(records.map(({ key, value }) => ({ kind: 'put', key: keys.of(key), value })))
+    for (let at = 0; at < records.length; at += STAGED_RECORDS_PER_BATCH) {
+      const batch = records.slice(at, at + STAGED_RECORDS_PER_BATCH)
+      await this.#engine.write(batch.map(({ key, value }) => ({ kind: 'put', key: keys.of(key), value })))
+    }
   }
 
-  /** Makes what was staged under `applied.epochs` the state: one batch, durable when it returns. */
+  /** Removes what was staged under an epoch that will never become the state. */
+  async discardStaged(epoch: number): Promise<void> {
+    assert(epoch !== this.#keys.epochs.data && epoch !== this.#keys.epochs.meta, 'the state itself')
+    await this.#engine.write([
+      { kind: 'deleteRange', ...dataEpochs(epoch, epoch + 1) },
+      { kind: 'deleteRange', ...metaEpochs(epoch, epoch + 1) },
+    ])
+  }
+
+  /**
+   * Makes what was staged under `applied.epochs` the state: one batch, durable when it returns.
+   * Nothing may be applied from the call until it settles; what was applied in part is forgotten.
+   */
   async install(applied: AppliedRecord, hash: StoredHash): Promise<void> {
     assert(applied.position.index > this.#applied.position.index, 'a snapshot never takes the state back')
-    await this.stop()
+    assert(!this.#isInstalling, 'one snapshot at a time')
+    this.#isInstalling = true
+    await this.#flushEnd()
     if (this.#failure !== null) throw this.#failure
     const operations: EngineOperation[] = garbageRanges(applied.epochs).map((range) => ({
       kind: 'deleteRange',
@@ -259,23 +347,55 @@ export class StateStore {
     }))
     operations.push(...hash.takeAll())
     operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
-    await this.#engine.write(operations)
-    await this.#engine.persist()
+    try {
+      await this.#engine.write(operations)
+      await this.#engine.persist()
+    } catch (error) {
+      this.#fail(error)
+      throw error
+    }
+    this.#becomeInstalled(applied, hash)
+  }
+
+  /**
+   * Call when nothing is applied any more. Writes what was applied whole; a part of an entry stays
+   * out, the log has it. Afterwards nothing is flushed, and whoever waits for a flush is told.
+   */
+  async stop(): Promise<void> {
+    if (this.#failure === null && !this.#isMidEntry && !this.#isInstalling) await this.flushAll()
+    this.#isStopped = true
+    this.#wakeIdle()
+    await this.#flushEnd()
+  }
+
+  async #flushEnd(): Promise<void> {
+    while (this.#overlay.isFlushing && this.#failure === null) await this.#nextChange()
+  }
+
+  async #installEnd(): Promise<void> {
+    while (this.#isInstalling && this.#failure === null) await this.#nextChange()
+    if (this.#failure !== null && this.#isInstalling) throw this.#failure
+  }
+
+  /** A flush or an install ended, or will not. */
+  #nextChange(): Promise<void> {
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #becomeInstalled(applied: AppliedRecord, hash: StoredHash): void {
     this.#overlay.reset()
     this.#cache.clear()
     this.#hash = hash
     this.#applied = applied
+    this.#timeMs = applied.timeMs
     this.#keys = makeEngineKeys(applied.epochs)
     this.#clearedEpochs = []
     this.#flushed = { position: applied.position, membership: applied.membership }
     this.#flushCount += 1
-  }
-
-  /** Waits for the flush under way. The engine is the caller's to close. */
-  async stop(): Promise<void> {
-    while (this.#overlay.isFlushing && this.#failure === null) {
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
-    }
+    this.#isMidEntry = false
+    this.#isFlushWanted = false
+    this.#isInstalling = false
+    this.#wakeIdle()
   }
 
   #oldValue(write: Write, clearsData: boolean, fetched: Fetched | null): ByteString | null | undefined {
@@ -341,10 +461,12 @@ export class StateStore {
     this.#flushCount += 1
     this.#flushed = { position: applied.position, membership: applied.membership }
     this.#wakeIdle()
+    if (this.#isFlushWanted) this.flush()
     this.#onFlushed()
   }
 
   #fail(error: unknown): void {
+    if (this.#failure !== null) return
     this.#failure = error
     this.#wakeIdle()
     this.#onFailure(error)

@@ -77,5 +77,7 @@ function writeId(writer: ByteWriter, id: SnapshotId): void {
 }
 
 function readId(reader: ByteReader): SnapshotId {
-  return { group: makeGroupId(reader.varint()), number: reader.u32() }
+  const group = reader.varint()
+  if (group > 0xffff_ffff) throw new MalformedBytes(`not a group id: ${group}`)
+  return { group: makeGroupId(group), number: reader.u32() }
 }

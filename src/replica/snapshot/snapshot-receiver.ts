@@ -2,8 +2,8 @@
  * Takes in a snapshot chunk by chunk, under an epoch that nothing reads yet, and offers it to
  * consensus when it is whole (docs/formats/snapshot-stream.md).
  *
- * One at a time per group; a newer one replaces an older one. What a replaced or abandoned one
- * left in the engine is removed when the next is installed or the node starts.
+ * One at a time per group; a newer one replaces an older one. What is given up is removed from the
+ * engine at once; a crash leaves the removal to the next start.
  */
 import type { ByteReader } from '../../base/byte-reader.ts'
 import type { ReplicaId } from '../../base/ids.ts'
@@ -51,9 +51,14 @@ export class SnapshotReceiver {
     const begin = readBegin(body)
     this.#enqueue(respond, async () => {
       const current = this.#receiving
+      if (current !== null && begin.term < current.term) {
+        respond(null)
+        return
+      }
       if (current === null || current.number !== begin.id.number || current.from !== from) {
-        const epoch = this.#dependencies.store.allocateEpoch()
         const sent = decodeApplied(begin.applied)
+        await this.#discard(current)
+        const epoch = this.#dependencies.store.allocateEpoch()
         const applied = { ...sent, epochs: { data: epoch, meta: epoch } }
         this.#receiving = {
           number: begin.id.number,
@@ -107,7 +112,9 @@ export class SnapshotReceiver {
           expectedChunks: end.chunks,
         })
       }
-      respond((writer) => writer.u8(isWhole && this.#offer(receiving) ? 1 : 0))
+      const isAccepted = isWhole && this.#offer(receiving)
+      if (!isAccepted) await this.#discard(receiving)
+      respond((writer) => writer.u8(isAccepted ? 1 : 0))
     })
   }
 
@@ -128,6 +135,11 @@ export class SnapshotReceiver {
     const isAccepted = this.#dependencies.offer(applied.position, applied.membership, from, term)
     if (!isAccepted) this.#complete = null
     return isAccepted
+  }
+
+  async #discard(receiving: Receiving | null): Promise<void> {
+    this.#receiving = null
+    if (receiving !== null) await this.#dependencies.store.discardStaged(receiving.epoch)
   }
 
   #enqueue(respond: Respond, work: () => Promise<void>): void {

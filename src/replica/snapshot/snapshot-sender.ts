@@ -2,9 +2,9 @@
  * Streams one group's state to a replica that is too far behind for the log
  * (docs/formats/snapshot-stream.md).
  *
- * The state is a frozen view of the engine, so the group goes on meanwhile. A broken connection is
- * resumed; after `ATTEMPTS_MAX` of them in a row without a chunk getting through, it gives up and
- * consensus will ask again.
+ * The state is a frozen view of the engine, so the group goes on meanwhile. A broken connection, or
+ * one on which no answer comes, is resumed; after `ATTEMPTS_MAX` attempts in a row without a chunk
+ * getting through it gives up, and consensus will ask again.
  */
 import type { ByteReader } from '../../base/byte-reader.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
@@ -29,11 +29,17 @@ import { StoredHash } from '../stored-hash.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type SnapshotId, writeBegin, writeChunk, writeEnd } from './snapshot-codec.ts'
 
+/** A chunk ends at either. */
 const CHUNK_BYTES = 256 * 1024
-const PAGE_RECORDS = 1_000
+const CHUNK_RECORDS = 1_024
+/** Read in one call of the engine: about a chunk's bytes, as far as the records before tell. */
+const PAGE_RECORDS_MAX = 256
+const FIRST_PAGE_RECORDS = 8
 const ATTEMPTS_MAX = 10
 const ATTEMPT_PAUSE_MS = 200
 const ROOM_PAUSE_MS = 5
+/** For one chunk to be sent, written to the other side's engine and answered. */
+const ANSWER_TIMEOUT_MS = 30_000
 
 export type SnapshotSenderDependencies = {
   readonly store: StateStore
@@ -68,6 +74,8 @@ class Sending {
   #ranges: readonly EngineKeyRange[] = []
   /** Where each chunk begins: what resuming needs. */
   readonly #cursors: Cursor[] = []
+  #answeredChunks = 0
+  #pageRecords = FIRST_PAGE_RECORDS
 
   constructor(
     dependencies: SnapshotSenderDependencies,
@@ -90,25 +98,30 @@ class Sending {
     this.#ranges = [metaEpochs(meta, meta + 1), dataEpochs(data, data + 1)]
     this.#cursors.push({ range: 0, from: (this.#ranges[0] as EngineKeyRange).from })
     const digest = (await StoredHash.read(this.#view)).digest()
-    for (let attempt = 0; attempt < ATTEMPTS_MAX && !this.#dependencies.isCancelled(); attempt++) {
-      if (attempt > 0) await sleep(this.#dependencies.clock, ATTEMPT_PAUSE_MS)
-      const begun = await this.#request(RequestKind.snapshotBegin, (writer) =>
-        writeBegin(writer, { id: this.#id, term: this.#term, applied: encoded }),
-      )
-      if (begun === null) continue
-      const first = begun.varint()
-      const chunks = await this.#sendFrom(first)
-      if (chunks === null) {
-        // Something got through: a connection that breaks now and then is no reason to give up.
-        if (this.#cursors.length > first + 1) attempt = 0
-        continue
-      }
-      const ended = await this.#request(RequestKind.snapshotEnd, (writer) =>
-        writeEnd(writer, { id: this.#id, chunks, digest }),
-      )
-      if (ended !== null) return ended.u8() === 1 ? applied.position.index : null
+    let failures = 0
+    while (failures < ATTEMPTS_MAX && !this.#dependencies.isCancelled()) {
+      const answeredBefore = this.#answeredChunks
+      const accepted = await this.#attempt(encoded, digest)
+      if (accepted !== null) return accepted ? applied.position.index : null
+      // Something got through: a connection that breaks now and then is no reason to give up.
+      failures = this.#answeredChunks > answeredBefore ? 0 : failures + 1
+      await sleep(this.#dependencies.clock, ATTEMPT_PAUSE_MS)
     }
     return null
+  }
+
+  /** Whether the receiver accepted; null when the connection broke or it refused for now. */
+  async #attempt(encoded: ByteString, digest: ByteString): Promise<boolean | null> {
+    const begun = await this.#request(RequestKind.snapshotBegin, (writer) =>
+      writeBegin(writer, { id: this.#id, term: this.#term, applied: encoded }),
+    )
+    if (begun === null) return null
+    const chunks = await this.#sendFrom(begun.varint())
+    if (chunks === null) return null
+    const ended = await this.#request(RequestKind.snapshotEnd, (writer) =>
+      writeEnd(writer, { id: this.#id, chunks, digest }),
+    )
+    return ended === null ? null : ended.u8() === 1
   }
 
   /** How many chunks the whole snapshot has; null when the connection broke. */
@@ -126,6 +139,7 @@ class Sending {
         writeChunk(writer, { id: this.#id, ordinal, records }),
       )
       if (answer === null) return null
+      this.#answeredChunks += 1
     }
   }
 
@@ -134,19 +148,25 @@ class Sending {
     const records: KeyValue[] = []
     let cursor = start
     let bytes = 0
-    while (bytes < CHUNK_BYTES) {
+    while (bytes < CHUNK_BYTES && records.length < CHUNK_RECORDS) {
       const range = this.#ranges[cursor.range]
       if (range === undefined) break
-      const page = await this.#view.range({ from: cursor.from, to: range.to, limit: PAGE_RECORDS })
+      const limit = this.#pageRecords
+      const page = await this.#view.range({ from: cursor.from, to: range.to, limit })
+      let pageBytes = 0
+      let taken = 0
       for (const record of page) {
+        if (bytes >= CHUNK_BYTES) break
         records.push({ key: keys.machineKeyOf(record.key), value: record.value })
+        taken += 1
+        pageBytes += record.key.length + record.value.length
         bytes += record.key.length + record.value.length
         cursor = { range: cursor.range, from: `${record.key}\x00` }
-        if (bytes >= CHUNK_BYTES) break
       }
-      if (page.length < PAGE_RECORDS && bytes < CHUNK_BYTES) {
+      if (taken === page.length && page.length < limit) {
         cursor = { range: cursor.range + 1, from: this.#ranges[cursor.range + 1]?.from ?? '' }
       }
+      if (taken > 0) this.#pageRecords = pageOf(pageBytes / taken)
     }
     return { records, next: cursor }
   }
@@ -158,7 +178,19 @@ class Sending {
     }
   }
 
+  /** Null: refused, the connection broke, or no answer came in time. */
   #request(kind: number, write: (writer: ByteWriter) => void): Promise<ByteReader | null> {
-    return new Promise((resolve) => this.#dependencies.transport.request(kind, this.#to, write, resolve))
+    const { transport, clock } = this.#dependencies
+    return new Promise((resolve) => {
+      const timer = clock.setTimer(ANSWER_TIMEOUT_MS, () => resolve(null))
+      transport.request(kind, this.#to, write, (answer) => {
+        timer.cancel()
+        resolve(answer)
+      })
+    })
   }
+}
+
+function pageOf(recordBytes: number): number {
+  return Math.min(Math.max(Math.floor(CHUNK_BYTES / recordBytes), 1), PAGE_RECORDS_MAX)
 }
