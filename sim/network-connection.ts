@@ -28,6 +28,8 @@ import { eventTag, type Scheduled, type Scheduler } from './scheduler.ts'
 export const WINDOW_BYTES = 256 * 1024
 /** As the real adapter: how long an ended connection waits for the other side. */
 const END_TIMEOUT_MS = 10_000
+/** Between attempts to reach a machine that is gone. */
+const RETRY_MS = 400
 const CUT_PROBABILITY = 0.2
 const JOIN_PROBABILITY = 0.3
 
@@ -82,6 +84,7 @@ export class SimConnection implements Connection {
   /** Packets at the head of `#inTransit` whose time has come, held by a blocked link. */
   #dueCount = 0
   #isStalled = false
+  #isRetrying = false
   #lastArrivalMs = 0
   #inbox: Buffer[] = []
   #endTimeout: Scheduled | null = null
@@ -321,10 +324,20 @@ export class SimConnection implements Connection {
     peer.#world.gate.deliver(() => peer.#receive(packet))
   }
 
-  // A living machine answers bytes for a connection it does not know; a dead one says nothing.
+  // A living machine answers bytes for a connection it does not know; a dead one says nothing, until it
+  // is back and the sender's system has tried again.
   #answerReset(packet: Packet): void {
     const { scheduler, random, back, gate } = this.#world
-    if (packet.kind === 'reset' || !this.#world.isPeerMachineUp()) return
+    if (packet.kind === 'reset' || this.#state === 'closed') return
+    if (!this.#world.isPeerMachineUp()) {
+      if (this.#isRetrying) return
+      this.#isRetrying = true
+      scheduler.after(RETRY_MS, ARRIVE, () => {
+        this.#isRetrying = false
+        this.#answerReset(packet)
+      })
+      return
+    }
     const answer = (): void => {
       scheduler.after(back.latencyMs(random, 0), ARRIVE, () => {
         if (back.isBlocked) return back.whenUnblocked(answer)
