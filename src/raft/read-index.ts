@@ -57,7 +57,7 @@ export function forwardReads(core: Core): void {
 }
 
 export function expireForwardedReads(core: Core): void {
-  core.droppedReads.push(...core.forwardedReads.tick())
+  for (const context of core.forwardedReads.tick()) core.droppedReads.push(context)
 }
 
 /** The leader that these reads relied on is gone; a peer's batches are that peer's to drop. */

@@ -120,15 +120,15 @@ export class ForwardedReads {
       batch.ticksLeft--
       if (batch.ticksLeft > 0) continue
       this.#sent.delete(number)
-      overdue.push(...batch.contexts)
+      for (const context of batch.contexts) overdue.push(context)
     }
     return overdue
   }
 
   takeAll(): readonly number[] {
     const taken: number[] = []
-    for (const batch of this.#sent.values()) taken.push(...batch.contexts)
-    taken.push(...this.#unsent)
+    for (const batch of this.#sent.values()) for (const context of batch.contexts) taken.push(context)
+    for (const context of this.#unsent) taken.push(context)
     this.#sent.clear()
     this.#unsent = []
     return taken

@@ -46,6 +46,8 @@ export function leaveRole(core: Core, leader: ReplicaId | null): void {
   core.heartbeatElapsed = 0
   core.flushNeeded = false
   core.roundNeeded = false
+  // Their streams would speak for a leadership that is over.
+  if (core.snapshotsToSend.length > 0) core.snapshotsToSend = []
   if (core.peers.length > 0) {
     core.peers = []
     core.peerById.clear()
