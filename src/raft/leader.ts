@@ -84,9 +84,10 @@ function resumePipeline(core: Core, peer: Progress, isAgreed: boolean): void {
 function handleRefusal(core: Core, peer: Progress, message: AppendReply): void {
   assert(message.conflict !== null)
   const hint = core.log.lastIndexWithTermAtMost(message.conflict.index, message.conflict.term)
-  if (message.isRepairing && message.conflict.index < peer.match) {
+  // A damaged log lacks what it had acknowledged: it ends earlier, or in entries long replaced.
+  if (message.isRepairing && (message.index <= peer.match || message.conflict.index < peer.match)) {
     peer.isRepairing = true
-    peer.lost(message.conflict.index)
+    peer.lost(hint)
     return
   }
   peer.refused(message.index, hint)

@@ -103,12 +103,12 @@ test('nothing is sent beside a snapshot, nor right after it', () => {
   assert(!progress.isBlocked)
 })
 
-test('a damaged peer starts again from what it holds', () => {
+test('a damaged peer counts from nothing, and agreement is sought where it may be', () => {
   const progress = peer(1)
   progress.accepted(at(9))
   progress.toReplicate()
   progress.lost(at(4))
-  assert.equal(progress.match, 4)
+  assert.equal(progress.match, 0)
   assert.equal(progress.next, 5)
   assert.equal(progress.state, 'probe')
 })

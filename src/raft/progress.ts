@@ -104,10 +104,11 @@ export class Progress {
     return true
   }
 
-  /** A damaged peer holds less than it once acknowledged. */
-  lost(heldIndex: LogIndex): void {
-    this.#match = Math.min(this.#match, heldIndex) as LogIndex
-    this.toProbe((this.#match + 1) as LogIndex)
+  /** A damaged peer took back what it had acknowledged; agreement may be found at `hint` or below. */
+  lost(hint: LogIndex): void {
+    const next = Math.min(hint, this.#match) + 1
+    this.#match = INDEX_ZERO
+    this.toProbe(next as LogIndex)
   }
 
   toProbe(next: LogIndex): void {
