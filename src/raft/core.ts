@@ -92,9 +92,8 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
   const memberships = new MembershipHistory(state.base.index, state.membership)
   for (const entry of state.entries) memberships.append(entry)
   assertState(state, log)
-  const { term, vote } = state.hardState
-  const known = Math.max(state.hardState.commit, state.applied, state.base.index)
-  const commit = Math.min(known, log.lastIndex) as LogIndex
+  const { term, vote } = currentVote(state.hardState, log)
+  const commit = knownCommit(state, log)
   const core: Core = {
     id: options.id,
     options,
@@ -133,7 +132,7 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     matchOf: (id) => matchOf(core, id),
     ackedRoundOf: (id) => (id === core.id ? core.round : countedRound(core.peerById.get(id))),
     readyNumber: 0,
-    handedHardState: { term, vote, commit: state.hardState.commit },
+    handedHardState: state.hardState,
     snapshot: null,
     installing: null,
     messages: [],
@@ -145,6 +144,26 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
   endRepair(core)
   resetElectionTimer(core)
   return core
+}
+
+/**
+ * Storage may have lost the newest hard state, or never written it: a snapshot is installed before the
+ * record that goes with it. A log that proves a later term moves there, without a vote.
+ */
+function currentVote(
+  found: HardState,
+  log: RaftLog,
+): { readonly term: Term; readonly vote: ReplicaId | null } {
+  return log.lastTerm > found.term ? { term: log.lastTerm, vote: null } : found
+}
+
+/**
+ * A damaged log may end in entries that were replaced by others, now lost: what was known to be committed
+ * can't be told from them. Only what the engine has applied is beyond doubt; a leader tells the rest.
+ */
+function knownCommit(state: RaftState, log: RaftLog): LogIndex {
+  const trusted = state.mayVoteFrom === null ? state.hardState.commit : INDEX_ZERO
+  return Math.min(Math.max(trusted, state.applied, state.base.index), log.lastIndex) as LogIndex
 }
 
 /** What a quorum may count on: the own log by what is durable, a peer's by what it acknowledged. */
@@ -255,9 +274,10 @@ function assertOptions(options: RaftOptions): void {
  */
 function assertState(state: RaftState, log: RaftLog): void {
   assert(state.applied >= state.base.index, 'applied lies before the log')
-  assert(log.lastTerm <= state.hardState.term, 'the log is ahead of the hard state')
   if (state.mayVoteFrom !== null) return
   const { lastIndex } = log
+  const isFresh = state.entries.length === 0
+  assert(isFresh || log.lastTerm <= state.hardState.term, 'the log is ahead of the hard state')
   assert(state.applied <= lastIndex, `applied ${state.applied} beyond the log's end ${lastIndex}`)
   assert(
     state.hardState.commit <= lastIndex,

@@ -62,10 +62,14 @@ export function handleAppend(core: Core, message: Append): void {
 
 export function handleHeartbeat(core: Core, message: Heartbeat): void {
   followLeader(core, message.from)
-  if (message.commit > core.log.lastIndex) {
-    // The leader only names what this replica had acknowledged as durable.
-    assert(isRepairing(core), `acknowledged entries up to ${message.commit} are gone: the log lost them`)
-  } else {
+  // The leader only names what this replica had acknowledged as durable. A damaged log proves nothing of
+  // that: other entries may stand there, or none.
+  if (!isRepairing(core)) {
+    const { lastIndex } = core.log
+    assert(
+      message.commit <= lastIndex,
+      `acknowledged entries up to ${message.commit} are gone: the log lost them`,
+    )
     commitTo(core, message.commit)
   }
   answerHeartbeat(core, message)

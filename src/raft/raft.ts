@@ -39,6 +39,7 @@ export type RaftOptions = {
 
 /** What storage found. For a new group: zeros, an empty log and the founding membership. */
 export type RaftState = {
+  /** Its term may be behind the log's only where the log is damaged, or is nothing but a base: a snapshot's. */
   readonly hardState: HardState
   /** The log starts after this position. */
   readonly base: LogPosition
