@@ -3,6 +3,7 @@
  * looked for. What ends it, and how often, is the caller's.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Frozen, freeze } from './freeze.ts'
 import { type Distribution, distribution, GapWatch } from './gap-watch.ts'
 import type { Exit, NodeProcess } from './node-process.ts'
 import { checkAll } from './numbered-check.ts'
@@ -13,7 +14,8 @@ import { type Connect, connectResp } from './resp-connection.ts'
 
 export type KillOptions = {
   readonly kills: number
-  readonly signal: 'SIGKILL' | 'SIGTERM'
+  /** SIGSTOP: frozen for a while, then let go on. */
+  readonly signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP'
   readonly clients: number
   readonly seed: number
   readonly connect?: Connect
@@ -57,6 +59,9 @@ const PAUSE_MS_SPREAD = 300
 const AFTERMATH_MS = 300
 const RECOVERY_MS_MAX = 30_000
 const CALL_MS_MAX = 20_000
+/** Nothing but its own clock tells a client that its node is frozen. */
+const CALL_MS_MAX_FREEZE = 500
+const FROZEN_MS = 3_000
 const POLL_MS = 2
 
 type Gaps = { cluster: number[]; survivors: number[]; attached: number[]; rejoin: number[] }
@@ -82,6 +87,8 @@ class KillRun {
   readonly #starts: number[] = []
   readonly #stops: number[] = []
   readonly #exits: Record<string, number> = {}
+  readonly #stale: string[] = []
+  #frozen: Frozen | null = null
   #survivorErrors = 0
 
   constructor(cluster: RealCluster, options: KillOptions) {
@@ -94,11 +101,11 @@ class KillRun {
       { length: options.clients },
       (_value, at) =>
         new NumberedClient({
-          name: `c${at}`,
+          name: `s${options.seed}c${at}`,
           endpoints,
           home: at % endpoints.length,
           connect: this.#connect,
-          callMsMax: CALL_MS_MAX,
+          callMsMax: options.signal === 'SIGSTOP' ? CALL_MS_MAX_FREEZE : CALL_MS_MAX,
           onAcknowledged: (nowMs) => this.#all.note(nowMs),
         }),
     )
@@ -135,7 +142,7 @@ class KillRun {
       keysRead,
       lost: [...lost, ...like('lost')],
       doubled: [...doubled, ...like('doubled')],
-      stale: violations.filter((line) => !/^(lost|doubled): /.test(line)),
+      stale: [...this.#stale, ...violations.filter((line) => !/^(lost|doubled): /.test(line))],
       errors,
       survivorErrors: this.#survivorErrors,
       gapMs: {
@@ -157,8 +164,8 @@ class KillRun {
     const survivors = this.#clients.filter((client) => client.at !== index)
     const troublesBefore = troubles(survivors)
     this.#startWatching()
-    const exit = await this.#end(leader)
-    this.#exits[String(exit.signal ?? exit.code)] = (this.#exits[String(exit.signal ?? exit.code)] ?? 0) + 1
+    const how = await this.#end(leader)
+    this.#exits[how] = (this.#exits[how] ?? 0) + 1
     // Nobody writes without the only node there is: its start belongs to the gap.
     const isAlone = this.#cluster.nodes.length === 1
     if (isAlone) await this.#restart(leader)
@@ -179,19 +186,27 @@ class KillRun {
   }
 
   async #restart(leader: NodeProcess): Promise<void> {
-    await this.#options.afterKill?.(leader)
-    await leader.start()
+    if (this.#frozen === null) {
+      await this.#options.afterKill?.(leader)
+      await leader.start()
+      this.#starts.push(leader.lastStartMs)
+    } else {
+      this.#stale.push(...(await this.#frozen.thaw()))
+      this.#frozen = null
+    }
     await this.#cluster.untilSettled()
-    this.#starts.push(leader.lastStartMs)
   }
 
-  async #end(leader: NodeProcess): Promise<Exit> {
+  /** How it ended. */
+  async #end(leader: NodeProcess): Promise<string> {
     const beforeMs = performance.now()
-    let exit: Exit = { code: null, signal: 'SIGKILL' }
-    if (this.#options.signal === 'SIGKILL') await leader.kill()
-    else exit = await leader.terminate()
+    const { signal } = this.#options
+    let how: string = signal
+    if (signal === 'SIGKILL') await leader.kill()
+    else if (signal === 'SIGSTOP') this.#frozen = await freeze(this.#cluster, leader, FROZEN_MS)
+    else how = describeExit(await leader.terminate())
     this.#stops.push(performance.now() - beforeMs)
-    return exit
+    return how
   }
 
   #startWatching(): void {
@@ -222,6 +237,10 @@ class KillRun {
       await sleep(POLL_MS)
     }
   }
+}
+
+function describeExit({ code, signal }: Exit): string {
+  return signal ?? `code ${code}`
 }
 
 function troubles(clients: readonly NumberedClient[]): number {

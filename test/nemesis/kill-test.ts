@@ -1,21 +1,24 @@
 /**
  * The kill test as a command.
  *
- *   node test/nemesis/kill-test.ts [--kills 50] [--signal KILL|TERM] [--clients 8] [--nodes 3]
+ *   node test/nemesis/kill-test.ts [--kills 50] [--signal KILL|TERM|STOP] [--clients 8] [--nodes 3]
  *        [--client plain|ioredis] [--seed N] [--json] [--verbose]
  *
  * Exit code 1 if anything acknowledged was lost or anything happened twice.
  */
 import { parseArgs } from 'node:util'
 import type { Distribution } from './gap-watch.ts'
+import { connectIoredis } from './ioredis-connection.ts'
 import { type KillResult, runKills } from './kill-run.ts'
 import { startCutCluster } from './power-cut/cut-cluster.ts'
 import { startCluster } from './real-cluster.ts'
+import { connectResp } from './resp-connection.ts'
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '50' },
     signal: { type: 'string', default: 'KILL' },
+    client: { type: 'string', default: 'plain' },
     clients: { type: 'string', default: '8' },
     nodes: { type: 'string', default: '3' },
     seed: { type: 'string', default: '1' },
@@ -28,6 +31,12 @@ const { values } = parseArgs({
 
 /** The first ones tell the story. */
 const FINDINGS_SHOWN = 20
+
+function signalOf(name: string): 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' {
+  const signal = `SIG${name}`
+  if (signal === 'SIGKILL' || signal === 'SIGTERM' || signal === 'SIGSTOP') return signal
+  throw new Error(`--signal is KILL, TERM or STOP, not ${name}`)
+}
 
 function row(name: string, { count, p50, p90, p99, max }: Distribution): string {
   const cell = (value: number): string => String(value).padStart(9)
@@ -68,9 +77,10 @@ const cluster = cuts?.cluster ?? (await startCluster({ nodes: Number(values.node
 try {
   const result = await runKills(cluster, {
     kills: Number(values.kills),
-    signal: values.signal === 'TERM' ? 'SIGTERM' : 'SIGKILL',
+    signal: signalOf(values.signal),
     clients: Number(values.clients),
     seed: Number(values.seed),
+    connect: values.client === 'ioredis' ? connectIoredis : connectResp,
     ...(cuts === null ? {} : { afterKill: cuts.cut }),
     onKill: (line) => {
       if (values.verbose) console.error(line, cuts?.reports.at(-1) ?? '')
