@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
 
-export const FrameType = { hello: 1, raft: 2, notice: 3, request: 4, response: 5 } as const
+export const FrameType = { hello: 1, raft: 2, notice: 3, request: 4, response: 5, ping: 6, pong: 7 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
 /**
@@ -89,7 +89,8 @@ function frameLength(bytes: Buffer, bytesMax: number): number | null {
   if (crc32(bytes.subarray(0, LENGTH_BYTES)) !== bytes.readUInt32LE(4)) {
     throw new FrameError(`frame length ${length} does not match its check`)
   }
-  if (length < HEADER_BYTES - LENGTH_BYTES + TYPE_BYTES || length > bytesMax) throw new FrameError(`frame of ${length} bytes`)
+  if (length < HEADER_BYTES - LENGTH_BYTES + TYPE_BYTES || length > bytesMax)
+    throw new FrameError(`frame of ${length} bytes`)
   return LENGTH_BYTES + length
 }
 

@@ -3,8 +3,8 @@
  * matched to their responses.
  */
 import assert from 'node:assert/strict'
-import { MalformedBytes } from '../../base/byte-reader.ts'
 import type { ByteReader } from '../../base/byte-reader.ts'
+import { MalformedBytes } from '../../base/byte-reader.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
 import { bytesToUtf8, utf8ToBytes } from '../../base/bytes.ts'
 import { isNodeId, makeReplicaId, type NodeId, type ReplicaId } from '../../base/ids.ts'
@@ -13,6 +13,8 @@ import { FRAME_BYTES_MAX, FrameError, FrameSplitter, FrameType, HELLO_BYTES_MAX,
 import type { OnResponse } from './transport.ts'
 
 const PROTOCOL_VERSION = 1
+const PING = makeFrame(FrameType.ping, () => {})
+const PONG = makeFrame(FrameType.pong, () => {})
 const STATUS_ANSWERED = 0
 const STATUS_REFUSED = 1
 
@@ -40,6 +42,7 @@ export class PeerConnection {
   #lastRequestId = 0
   #hello: Hello | null = null
   #isClosed = false
+  #receivedChunks = 0
   #neverUp: (() => void) | null = null
 
   constructor(
@@ -71,6 +74,11 @@ export class PeerConnection {
     return this.#hello !== null && !this.#isClosed
   }
 
+  /** Chunks that came: when it stands still although pings were sent, the other side is gone. */
+  get receivedChunks(): number {
+    return this.#receivedChunks
+  }
+
   get bufferedBytes(): number {
     return this.#connection.bufferedBytes
   }
@@ -98,6 +106,11 @@ export class PeerConnection {
     )
   }
 
+  /** Asks for a sign of life; see `receivedChunks`. */
+  ping(): void {
+    this.send(PING)
+  }
+
   respond(id: number, write: ((writer: ByteWriter) => void) | null): void {
     this.send(
       makeFrame(FrameType.response, (writer) => {
@@ -114,6 +127,7 @@ export class PeerConnection {
 
   #onData(chunk: Buffer): void {
     if (this.#isClosed) return
+    this.#receivedChunks += 1
     try {
       this.#splitter.feed(chunk, (frame) => this.#onFrame(frame.type, frame.body))
     } catch (error) {
@@ -132,7 +146,9 @@ export class PeerConnection {
       this.#refuse('closing a peer connection: it did not begin with a hello')
       return
     }
-    if (type === FrameType.response) this.#onResponseFrame(body)
+    if (type === FrameType.ping) this.send(PONG)
+    else if (type === FrameType.pong) body.expectEnd()
+    else if (type === FrameType.response) this.#onResponseFrame(body)
     else if (!this.#callbacks.onFrame(type, body))
       this.#refuse(`closing a peer connection: unexpected frame type ${type}`)
   }

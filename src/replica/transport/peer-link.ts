@@ -9,6 +9,13 @@ import type { OnResponse, TransportWorld } from './transport.ts'
 /** First pause before connecting again; doubles to the maximum, with full jitter. */
 const RECONNECT_MS_MIN = 20
 const RECONNECT_MS_MAX = 500
+/** How often a sign of life is asked for. */
+const PING_MS = 500
+/**
+ * A connection on which nothing came for so many pings is given up: a machine that lost its power says
+ * nothing, and TCP alone would go on trying for a quarter of an hour. Covers the hello too.
+ */
+const SILENT_PINGS_MAX = 6
 /** Beyond this many unsent bytes messages are dropped: the peer reads slower than we write. */
 const BUFFERED_BYTES_MAX = 128 * 1024 * 1024
 /** Bulk transfers wait above this. */
@@ -30,6 +37,9 @@ export class PeerLink {
   #connection: PeerConnection | null = null
   #timer: Timer | null = null
   #failures = 0
+  #pingTimer: Timer | null = null
+  #silentPings = 0
+  #chunksAtPing = 0
   #isStopped = false
 
   constructor(peer: ReplicaId, address: Address, world: TransportWorld, callbacks: PeerLinkCallbacks) {
@@ -76,6 +86,7 @@ export class PeerLink {
   stop(): void {
     this.#isStopped = true
     this.#timer?.cancel()
+    this.#pingTimer?.cancel()
     this.#connection?.close()
   }
 
@@ -85,6 +96,26 @@ export class PeerLink {
       onHello: (hello) => this.#onHello(hello),
       onClosed: (wasUp) => this.#onClosed(wasUp),
     })
+    this.#silentPings = 0
+    this.#chunksAtPing = 0
+    this.#schedulePing()
+  }
+
+  #schedulePing(): void {
+    this.#pingTimer = this.#world.clock.setTimer(PING_MS, () => this.#ping())
+  }
+
+  #ping(): void {
+    const connection = this.#connection
+    if (connection === null || this.#isStopped) return
+    this.#silentPings = connection.receivedChunks === this.#chunksAtPing ? this.#silentPings + 1 : 0
+    this.#chunksAtPing = connection.receivedChunks
+    if (this.#silentPings > SILENT_PINGS_MAX) {
+      connection.close()
+      return
+    }
+    if (connection.isUp) connection.ping()
+    this.#schedulePing()
   }
 
   #onHello(hello: Hello): void {
@@ -107,6 +138,7 @@ export class PeerLink {
 
   #onClosed(wasUp: boolean): void {
     this.#connection = null
+    this.#pingTimer?.cancel()
     if (this.#isStopped) return
     const ceilingMs = Math.min(RECONNECT_MS_MAX, RECONNECT_MS_MIN * 2 ** Math.min(this.#failures, 10))
     this.#failures += 1
