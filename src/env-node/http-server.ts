@@ -112,10 +112,12 @@ async function answer(
   logger: Logger,
   limits: HttpLimits,
 ): Promise<void> {
-  let response: HttpResponse
+  let response: HttpResponse | null
   try {
     const request = await readRequest(incoming, limits.bodyBytesMax)
-    response = isResponse(request) ? request : await withTimeout(handler(request), limits.handlerTimeoutMs)
+    response = isResponse(request)
+      ? request
+      : await untilGone(outgoing, handler(request), limits.handlerTimeoutMs)
   } catch (error) {
     // A client that went away in the middle of its request is not our error.
     if (incoming.destroyed && !incoming.complete) return
@@ -130,7 +132,7 @@ async function answer(
       'the request failed; the log of the node says why',
     )
   }
-  send(incoming, outgoing, response)
+  if (response !== null) send(incoming, outgoing, response)
 }
 
 function send(incoming: IncomingMessage, outgoing: ServerResponse, response: HttpResponse): void {
@@ -189,16 +191,20 @@ function isResponse(value: HttpRequest | HttpResponse): value is HttpResponse {
   return 'status' in value
 }
 
-async function withTimeout(response: Promise<HttpResponse>, timeoutMs: number): Promise<HttpResponse> {
+/** The handler's answer, or one that says that it took too long; null when nobody waits for it any more. */
+async function untilGone(
+  outgoing: ServerResponse,
+  response: Promise<HttpResponse>,
+  timeoutMs: number,
+): Promise<HttpResponse | null> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<HttpResponse>((resolve) => {
-    timer = setTimeout(
-      () => resolve(problemResponse(504, 'Gateway Timeout', `no answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    )
+  const otherwise = new Promise<HttpResponse | null>((resolve) => {
+    const late = problemResponse(504, 'Gateway Timeout', `no answer within ${timeoutMs} ms`)
+    timer = setTimeout(() => resolve(late), timeoutMs)
+    outgoing.once('close', () => resolve(null))
   })
   try {
-    return await Promise.race([response, late])
+    return await Promise.race([response, otherwise])
   } finally {
     clearTimeout(timer)
   }

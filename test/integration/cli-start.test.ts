@@ -96,3 +96,13 @@ test('options come from the environment too, and without --data-dir the data is 
   assert.equal((await readEndpointsJson(join(cwd, 'holdfast-data'))).nodeId, 'from-environment')
   assert.equal(node.err(), '')
 })
+
+test('the watchdog answers on its own port when told to', async (t) => {
+  const node = await startNodeProcess(t, await temporaryDirectory(t), ['--livez-port', '0'])
+  const said = /the watchdog answers GET \/livez.*?(127\.0\.0\.1:\d+)/
+  const address = said.exec(await node.waitForOutput(said, 'err'))?.[1]
+  const response = await fetch(`http://${address}/livez`)
+  assert.deepEqual([response.status, await response.json()], [200, { status: 'alive' }])
+  node.kill('SIGTERM')
+  assert.deepEqual(await node.exited, { code: 0, signal: null })
+})

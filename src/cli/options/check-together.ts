@@ -4,7 +4,7 @@ import type { OptionName } from './option-table.ts'
 import type { ResolvedOptions } from './resolve-options.ts'
 import { showDuration, showSize } from './value-kinds.ts'
 
-const PORTS = ['redis-port', 'milvus-port', 'http-port', 'peer-port'] as const
+const PORTS = ['redis-port', 'milvus-port', 'http-port', 'livez-port', 'peer-port'] as const
 
 export function checkTogether(resolved: ResolvedOptions): readonly OptionProblem[] {
   const checks = [checkBind, checkPassword, checkTiming, checkLimits, checkPorts]
@@ -71,12 +71,12 @@ function checkLimits(resolved: ResolvedOptions): readonly OptionProblem[] {
 
 function checkPorts(resolved: ResolvedOptions): readonly OptionProblem[] {
   const problems: OptionProblem[] = []
-  const owners = new Map<number, OptionName>()
+  const owners = new Map<number | null, OptionName>()
   for (const name of PORTS) {
     const port = resolved.values[name]
     const owner = owners.get(port)
     if (owner === undefined) owners.set(port, name)
-    else if (port !== 0) {
+    else if (port !== 0 && port !== null) {
       const other = describe(resolved, owner)
       problems.push(
         problem(

@@ -94,6 +94,13 @@ export const OPTIONS = {
     summary: 'Port for health checks, status and metrics',
     section: 'Where',
   }),
+  'livez-port': option({
+    kind: portKind,
+    default: null,
+    summary:
+      'Port of a GET /livez that a thread of its own answers: 503 while the main loop or the disk is stuck, where http-port would say nothing at all. Off by default',
+    section: 'Where',
+  }),
   'peer-port': option({
     kind: portKind,
     default: 7400,

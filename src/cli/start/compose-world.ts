@@ -6,6 +6,7 @@ import { createNodeClock } from '../../env-node/node-clock.ts'
 import { createNodeDisk } from '../../env-node/node-disk.ts'
 import { createNodeNetwork } from '../../env-node/node-network.ts'
 import { createNodeRandom } from '../../env-node/node-random.ts'
+import type { Watchdog } from '../../env-node/watchdog.ts'
 import type { World } from '../../server/node-options.ts'
 
 /** Beyond what the node answers, so that it, and not the socket, says that there are too many. */
@@ -17,8 +18,13 @@ export type ComposedWorld = {
   close(): Promise<void>
 }
 
-export function composeWorld(directory: string, logger: Logger, maxConnections: number): ComposedWorld {
-  const disk = createNodeDisk({ directory })
+export function composeWorld(
+  directory: string,
+  logger: Logger,
+  maxConnections: number,
+  watchdog: Watchdog,
+): ComposedWorld {
+  const disk = createNodeDisk({ directory, dedicatedProgress: watchdog })
   const network = createNodeNetwork({
     maxConnections: maxConnections + CONNECTIONS_HEADROOM,
     onAcceptFault: (fault) => logger.warning('a connection could not be accepted', { error: fault }),

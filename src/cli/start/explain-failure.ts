@@ -6,7 +6,7 @@ import { type StorageError, storageError, toStorageError } from '../../base/erro
 import type { OptionName } from '../options/option-table.ts'
 import { type ResolvedOptions, sourceOf } from '../options/resolve-options.ts'
 
-const PORT_OPTIONS = ['redis-port', 'milvus-port', 'http-port', 'peer-port'] as const
+const PORT_OPTIONS = ['redis-port', 'milvus-port', 'http-port', 'livez-port', 'peer-port'] as const
 const NOT_WRITABLE: ReadonlySet<string> = new Set(['accessDenied', 'readOnlyFileSystem', 'fileConflict'])
 
 export function explainFailure(thrown: unknown, resolved: ResolvedOptions): StorageError {

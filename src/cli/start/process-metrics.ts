@@ -1,14 +1,13 @@
 /** Readings of this process for `/metrics`. */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { startEventLoopMonitor } from '../../env-node/event-loop-monitor.ts'
 import type { Metric } from '../../server/metrics-text.ts'
 
-const SAMPLE_INTERVAL_MS = 10
-const NANOSECONDS_PER_SECOND = 1e9
+const MS_PER_SECOND = 1_000
 
 export function startProcessMetrics(): () => readonly Metric[] {
-  const delay = monitorEventLoopDelay({ resolution: SAMPLE_INTERVAL_MS })
-  delay.enable()
+  const loop = startEventLoopMonitor()
   return () => {
+    const { p50Ms, p99Ms, maxMs, busyRatio } = loop.read()
     const { rss, heapUsed } = process.memoryUsage()
     const { user, system } = process.cpuUsage()
     const readings: readonly Metric[] = [
@@ -24,13 +23,20 @@ export function startProcessMetrics(): () => readonly Metric[] {
         name: 'holdfast_event_loop_delay_seconds',
         kind: 'gauge',
         help: 'How late the main loop turned since the last reading',
-        samples: [50, 99, 100].map((percent) => ({
-          labels: { quantile: String(percent / 100) },
-          value: delay.count === 0 ? 0 : delay.percentile(percent) / NANOSECONDS_PER_SECOND,
-        })),
+        samples: [
+          { labels: { quantile: '0.5' }, value: p50Ms / MS_PER_SECOND },
+          { labels: { quantile: '0.99' }, value: p99Ms / MS_PER_SECOND },
+          { labels: { quantile: '1' }, value: maxMs / MS_PER_SECOND },
+        ],
       },
+      single(
+        'gauge',
+        'holdfast_event_loop_busy_ratio',
+        'Part of the time since the last reading in which the main loop worked, 0 to 1',
+        busyRatio,
+      ),
     ]
-    delay.reset()
+    loop.reset()
     return readings
   }
 }

@@ -12,6 +12,7 @@ import { storageError } from '../../base/errors.ts'
 import type { HttpListener } from '../../env/http.ts'
 import { listenHttp } from '../../env-node/http-server.ts'
 import { createNodeLogger, type NodeLogger } from '../../env-node/node-logger.ts'
+import { startWatchdog, type Watchdog } from '../../env-node/watchdog.ts'
 import { makeHttpRoutes } from '../../server/http-routes.ts'
 import { startNode } from '../../server/node.ts'
 import type { NodeOptions, RunningNode } from '../../server/node-options.ts'
@@ -21,6 +22,7 @@ import { loadOptions, loadPassword } from '../load-options.ts'
 import { isLoopback } from '../options/check-together.ts'
 import type { OptionName } from '../options/option-table.ts'
 import type { ResolvedOptions } from '../options/resolve-options.ts'
+import { showAddress } from '../options/value-kinds.ts'
 import { reportError } from '../report-error.ts'
 import { type ComposedWorld, composeWorld } from './compose-world.ts'
 import { type TakenDirectory, takeDirectory } from './data-directory.ts'
@@ -38,6 +40,7 @@ type Running = {
   readonly http: HttpListener
   readonly composed: ComposedWorld
   readonly taken: TakenDirectory
+  readonly watchdog: Watchdog
   readonly logger: NodeLogger
 }
 
@@ -105,7 +108,9 @@ async function startAll(
       logger,
     )
     undo.unshift(() => http.close())
-    const composed = composeWorld(directory, logger, resolved.values['max-connections'])
+    const watchdog = await watch(resolved, logger)
+    undo.unshift(() => watchdog.stop())
+    const composed = composeWorld(directory, logger, resolved.values['max-connections'], watchdog)
     undo.unshift(() => composed.close())
     const options = nodeOptionsFrom(resolved.values, {
       httpAddress: http.address,
@@ -121,7 +126,7 @@ async function startAll(
     const endpoints = endpointsOf(node, options, http)
     await writeEndpoints(directory, endpoints)
     context.write(readyLine(endpoints, resolved.values['data-dir']))
-    return { node, http, composed, taken, logger }
+    return { node, http, composed, taken, watchdog, logger }
   } catch (thrown) {
     const failure = explainFailure(thrown, resolved)
     for (const step of undo) {
@@ -133,12 +138,13 @@ async function startAll(
 
 /** False when it took too long, or failed; then the process ends without an orderly end. */
 async function stopAll(running: Running, timeoutMs: number, context: CommandContext): Promise<boolean> {
-  const { node, http, composed, taken, logger } = running
+  const { node, http, composed, taken, watchdog, logger } = running
   const stop = async (): Promise<true> => {
     await removeEndpoints(taken.directory)
     await node.stop()
     await http.close()
     await composed.close()
+    await watchdog.stop()
     taken.lock.release()
     return true
   }
@@ -174,10 +180,26 @@ function endpointsOf(node: RunningNode, options: NodeOptions, http: HttpListener
   }
 }
 
-function openLogger({ values }: ResolvedOptions): NodeLogger {
+function openLogger(resolved: ResolvedOptions): NodeLogger {
+  return createNodeLogger({ level: resolved.values['log-level'], isPretty: isPretty(resolved) })
+}
+
+function isPretty({ values }: ResolvedOptions): boolean {
   const format = values['log-format']
-  const isPretty = format === 'text' || (format === 'auto' && process.stderr.isTTY === true)
-  return createNodeLogger({ level: values['log-level'], isPretty })
+  return format === 'text' || (format === 'auto' && process.stderr.isTTY === true)
+}
+
+/** It only observes: without it the node goes on, and says so. */
+async function watch(resolved: ResolvedOptions, logger: NodeLogger): Promise<Watchdog> {
+  const port = resolved.values['livez-port']
+  const watchdog = await startWatchdog({
+    listen: port === null ? null : { host: resolved.values.host, port },
+    isPretty: isPretty(resolved),
+    onDeath: (error) => logger.error('nobody watches any more whether this process is stuck', { error }),
+  })
+  if (watchdog.address !== null)
+    logger.info('the watchdog answers GET /livez', { address: showAddress(watchdog.address) })
+  return watchdog
 }
 
 function warnOfExposure({ values }: ResolvedOptions, logger: NodeLogger): void {
