@@ -99,7 +99,7 @@ test('options come from the environment too, and without --data-dir the data is 
 
 test('the watchdog answers on its own port when told to', async (t) => {
   const node = await startNodeProcess(t, await temporaryDirectory(t), ['--livez-port', '0'])
-  const said = /the watchdog answers GET \/livez.*?(127\.0\.0\.1:\d+)/
+  const said = /"address":"([^"]+)","message":"the watchdog answers GET \/livez"/
   const address = said.exec(await node.waitForOutput(said, 'err'))?.[1]
   const response = await fetch(`http://${address}/livez`)
   assert.deepEqual([response.status, await response.json()], [200, { status: 'alive' }])
