@@ -8,7 +8,9 @@ import assert from 'node:assert/strict'
 import { storageError } from '../base/errors.ts'
 import { CONTROL_GROUP, makeGroupId, makeReplicaId } from '../base/ids.ts'
 import { sleep } from '../env/clock.ts'
+import type { Disk } from '../env/disk.ts'
 import { assignReplica, type Identity, openIdentity } from '../storage/identity.ts'
+import { segmentNumber } from '../storage/log/log-format.ts'
 import { LOG_DIRECTORY, openSharedLog } from '../storage/log/open-shared-log.ts'
 import { joinCluster } from './control/join-request.ts'
 import { NodeParts } from './node-parts.ts'
@@ -25,7 +27,7 @@ export async function startNode(world: World, options: NodeOptions): Promise<Run
     joins: options.join.length > 0,
   })
   const logger = world.logger.with({ node: identity.nodeId })
-  const hadLog = (await world.disk.list(LOG_DIRECTORY)).length > 0
+  if (identity.replicaId !== null) await refuseLostLog(world.disk, identity)
   const log = await openSharedLog({
     disk: world.disk,
     clock: world.clock,
@@ -36,7 +38,6 @@ export async function startNode(world: World, options: NodeOptions): Promise<Run
   const parts = new NodeParts({ ...world, logger }, options, identity, log)
   try {
     await parts.openPorts()
-    if (!hadLog) refuseLostLog(identity)
     await enterCluster(parts, world, options, identity)
     await untilServing(parts, world)
   } catch (error) {
@@ -84,11 +85,15 @@ async function join(parts: NodeParts, world: World, options: NodeOptions, identi
   await parts.begin(catalog.clusterId, replicaId, null, catalog)
 }
 
-/** A member without a log has lost its votes: it must not come back as if it had never voted. */
-function refuseLostLog(identity: Identity): void {
-  if (identity.replicaId === null) return
+/**
+ * A member without a log has lost its votes: it must not come back as if it had never voted. Looked at
+ * before the log is opened, which makes the first file of a new one: the next start would take that for the old.
+ */
+async function refuseLostLog(disk: Disk, identity: Identity): Promise<void> {
+  const names = await disk.list(LOG_DIRECTORY)
+  if (names.some((name) => segmentNumber(name) !== null)) return
   throw storageError('logDamaged', {
-    message: `node ${identity.nodeId} is a member of cluster ${identity.clusterId}, but its log is gone`,
+    message: `node ${identity.nodeId} is replica ${identity.replicaId} of cluster ${identity.clusterId}, but its log is gone`,
     hint: 'Put the log directory back, or start the node on an empty data directory with --join so that it comes back as a new replica.',
   })
 }

@@ -99,6 +99,7 @@ export async function readLog(
   const nextNumber = highest === undefined ? 1 : isReusable ? highest.number : highest.number + 1
   const replay = new LogReplay(disk, nextNumber, tail, readErrors)
   if (head !== undefined) await replay.run(inspected, head)
+  else replay.noticeLostBeginning(inspected[0])
   const kept = new Set(replay.segments.map((segment) => segment.number))
   const reusable = isReusable ? highest.number : null
   const others = inspected.filter((segment) => !kept.has(segment.number) && segment.number !== reusable)
@@ -189,6 +190,21 @@ class LogReplay {
     if (this.#tail === null) await this.#replayHead(head, byNumber)
     else await this.#replayTo(head, this.#tail)
     this.#checkHighest(inspected)
+  }
+
+  /**
+   * The first segment stays until the start of a later one is durable: where the oldest is not the first and
+   * none was used, all that were are gone. The next segment names one that does not exist, so that every
+   * later open finds the loss again.
+   */
+  noticeLostBeginning(oldest: Inspected | undefined): void {
+    if (oldest === undefined || oldest.number === 1) return
+    this.link = { ...NO_PREDECESSOR, predecessor: oldest.number - 1 }
+    this.#lose(null, {
+      path: oldest.path,
+      offset: 0,
+      detail: `every segment before ${oldest.number} is missing`,
+    })
   }
 
   /** The latest floor is known to the head alone. */
