@@ -3,22 +3,28 @@
  * logs, engines or transports. A run is its seed.
  *
  * Which faults a run has, and how often, is drawn per run (swarm testing): runs with everything at
- * once hide as much as runs without faults. After the faults comes the proof of life: everything
- * heals, and the group must agree on a new entry and on one state within a bounded time.
+ * once hide as much as runs without faults. After the faults come the proofs of life, each within a
+ * bounded time: a majority goes on alone; once all is healed all reach one state; a leader that does
+ * well is left alone; a leader that hears nobody is replaced.
  */
 import assert from 'node:assert/strict'
 import type { ReplicaId } from '../src/base/ids.ts'
 import { makeReplicaId } from '../src/base/ids.ts'
 import type { LogIndex } from '../src/base/log-entry.ts'
+import { makeLogIndex, makeTerm } from '../src/base/log-entry.ts'
 import { allMembers, EMPTY_MEMBERSHIP, isJoint } from '../src/raft/membership.ts'
 import type { RaftChecker } from './raft-checker.ts'
 import { createRaftChecker } from './raft-checker.ts'
-import type { HostOptions, Packet } from './raft-host.ts'
+import type { Packet } from './raft-host.ts'
 import { founding, RaftHost } from './raft-host.ts'
+import type { Action, Weights } from './raft-swarm.ts'
+import { drawOptions, drawWeights } from './raft-swarm.ts'
 import type { SimRandom } from './random.ts'
 import { createSimRandom } from './random.ts'
 
 const REPLICAS_MAX = 5
+/** Was removed long ago, does not know it, and knows nothing of pre-votes. */
+const STRANGER = makeReplicaId(99)
 /** Packets on the way; beyond it the network loses one at random. */
 const PACKETS_MAX = 300
 const HEALING_TICKS_MAX = 2000
@@ -36,26 +42,6 @@ export type RunSummary = {
   /** Of everything that was applied, in order: equal seeds, equal traces. */
   readonly trace: number
 }
-
-type Weights = Readonly<Record<Action, number>>
-type Action =
-  | 'deliver'
-  | 'tick'
-  | 'work'
-  | 'persist'
-  | 'propose'
-  | 'read'
-  | 'crash'
-  | 'restart'
-  | 'partition'
-  | 'heal'
-  | 'membership'
-  | 'transfer'
-  | 'peerClosed'
-  | 'campaign'
-  | 'resign'
-  | 'checkpoint'
-  | 'unreachable'
 
 /** Throws, naming the seed, when a promise of consensus breaks. */
 export function runRaftCluster(seed: number, steps: number): RunSummary {
@@ -87,6 +73,13 @@ class RaftCluster {
   #packets: Packet[] = []
   /** Replicas in different sides don't hear each other; null: nobody is cut off. */
   #side: ReadonlyMap<ReplicaId, number> | null = null
+  /** A process that stands still: what is sent to it waits, and its clock does not move. */
+  #paused: ReplicaId | null = null
+  /** Sends, but hears nothing. */
+  #deaf: ReplicaId | null = null
+  readonly #electionTicks: number
+  readonly #voters: readonly ReplicaId[]
+  readonly #mayChangeMembership: boolean
   #isHealing = false
   #nextContext = 0
   #nextPayload = 0
@@ -102,7 +95,7 @@ class RaftCluster {
     this.#random = createSimRandom(seed)
     const random = this.#random
     const mayChangeMembership = random.chance(0.5)
-    this.#weights = drawWeights(random, mayChangeMembership)
+    this.#mayChangeMembership = mayChangeMembership
     this.#lossChance = random.chance(0.5) ? random.next() * 0.3 : 0
     this.#doubleChance = random.chance(0.5) ? random.next() * 0.3 : 0
     this.#reorders = random.chance(0.6)
@@ -112,8 +105,11 @@ class RaftCluster {
     const voters = ids.slice(0, random.pick([1, 2, 3, 3, 3, 5]))
     // With fewer voters a damaged one is needed for every quorum, and may rightly block for ever.
     this.#mayDamage = !mayChangeMembership && voters.length >= 3 && random.chance(0.5)
+    this.#voters = voters
+    this.#weights = drawWeights(random, mayChangeMembership, this.#mayDamage)
     const membership = { voters, votersOutgoing: [], learners: [], learnersNext: [] }
     const options = drawOptions(random)
+    this.#electionTicks = options.electionTicks
     const isDrifting = random.chance(0.5)
     for (const id of mayChangeMembership ? ids : voters) {
       const state = founding(voters.includes(id) ? membership : EMPTY_MEMBERSHIP)
@@ -136,25 +132,102 @@ class RaftCluster {
   step(): void {
     this.#act(this.#drawAction())
     if (!this.#isEager) return
-    for (const host of this.#hosts) {
-      if (host.isRunning) host.takeAllReadys()
-    }
+    for (const host of this.#awake) host.takeAllReadys()
   }
 
-  /** No more faults: one leader, a new entry, one state, within bounds. */
+  /** No more faults, but for those that each proof brings with it. */
   heal(): void {
     this.#isHealing = true
     this.#side = null
+    this.#paused = null
+    this.#proveMajority()
     for (const host of this.#hosts) if (!host.isRunning) host.start()
     const before = this.#checker.commit
+    this.#runUntil('everything healed', () => this.#isConverged(before))
+    this.#proveStability()
+    this.#proveDeafLeader()
+  }
+
+  /** A majority with whole logs needs nobody else, whichever it is. */
+  #proveMajority(): void {
+    if (this.#mayChangeMembership) return
+    const damaged = this.#hosts.filter((host) => host.isDamaged)
+    const others = this.#random.shuffle(this.#hosts.filter((host) => !host.isDamaged))
+    const minority = Math.floor((this.#voters.length - 1) / 2)
+    if (damaged.length > minority) return
+    const down = [...damaged, ...others].slice(0, minority)
+    for (const host of this.#hosts) {
+      const isDown = down.includes(host)
+      if (isDown && host.isRunning) host.crash(host.pendingWrites, 0)
+      if (!isDown && !host.isRunning) host.start()
+    }
+    const before = this.#checker.commit
+    this.#runUntil('a majority was left alone', () => this.#checker.commit > before)
+  }
+
+  /** Neither who comes back from being cut off nor a stranger with a high term disturbs a leader. */
+  #proveStability(): void {
+    const leader = this.#leader
+    const { term } = leader.raft
+    const { voters } = leader.raft.status().membership
+    const alone = this.#random.pick(this.#hosts.filter((host) => host !== leader || this.#hosts.length === 1))
+    if (voters.length >= 3 && alone !== leader) {
+      this.#setSides(new Map(this.#hosts.map((host) => [host.id, Number(host === alone)])))
+      this.#runFor(3 * this.#electionTicks)
+      this.#setSides(null)
+    }
+    this.#runFor(this.#electionTicks)
+    for (const to of voters) {
+      const host = this.#hosts.find((each) => each.id === to)
+      const lastLog = { term: makeTerm(term + 4), index: makeLogIndex(10_000) }
+      const message = { from: STRANGER, to, term: makeTerm(term + 5), lastLog }
+      host?.call((raft) => raft.step({ kind: 'vote', ...message, isTransfer: false }))
+      host?.call((raft) => raft.step({ kind: 'preVote', ...message }))
+    }
+    this.#runFor(this.#electionTicks)
+    const isUndisturbed = leader.raft.role === 'leader' && leader.raft.term === term
+    assert(isUndisturbed, `leader ${leader.id} of term ${term} was deposed without need`)
+  }
+
+  /** A leader whose followers hear it, but that does not hear them, must give way. */
+  #proveDeafLeader(): void {
+    const leader = this.#leader
+    const { voters } = leader.raft.status().membership
+    if (voters.length < 3) return
+    this.#deaf = leader.id
+    const before = this.#checker.commit
+    this.#runUntil('the leader went deaf', () => this.#checker.commit > before && this.#leader !== leader)
+    this.#deaf = null
+  }
+
+  /** Of those that lead, or believe that they do, the one in the latest term. */
+  get #leader(): RaftHost {
+    const leaders = this.#hosts.filter((host) => host.isRunning && host.raft.role === 'leader')
+    const [latest] = leaders.sort((left, right) => right.raft.term - left.raft.term)
+    assert(latest !== undefined, 'nobody leads')
+    return latest
+  }
+
+  #runUntil(what: string, isDone: () => boolean): void {
     for (let ticks = 0; ticks < HEALING_TICKS_MAX; ticks++) {
       this.#runUntilQuiet()
-      if (this.#isConverged(before)) return
-      for (const host of this.#hosts) host.call((raft) => raft.tick())
+      if (isDone()) return
+      for (const host of this.#awake) host.call((raft) => raft.tick())
       if (ticks % 10 === 0) this.#proposeAtLeader()
     }
-    const states = this.#hosts.map((host) => JSON.stringify(host.raft.status()))
-    assert.fail(`no convergence after everything healed:\n${states.join('\n')}`)
+    const states = this.#awake.map((host) => JSON.stringify(host.raft.status()))
+    assert.fail(`no progress after ${what}:\n${states.join('\n')}`)
+  }
+
+  #runFor(ticks: number): void {
+    for (let left = ticks; left > 0; left--) {
+      for (const host of this.#awake) host.call((raft) => raft.tick())
+      this.#runUntilQuiet()
+    }
+  }
+
+  get #awake(): RaftHost[] {
+    return this.#hosts.filter((host) => host.isRunning && host.id !== this.#paused)
   }
 
   summary(): RunSummary {
@@ -187,9 +260,10 @@ class RaftCluster {
     if (action === 'heal') return this.#setSides(null)
     if (action === 'partition') return this.#partition()
     if (action === 'restart') return this.#restart()
-    const running = this.#hosts.filter((host) => host.isRunning)
-    if (running.length === 0) return
-    const host = random.pick(running)
+    if (action === 'resume') return this.#resume()
+    const awake = this.#awake
+    if (awake.length === 0) return
+    const host = random.pick(awake)
     const peer = random.pick(this.#hosts).id
     switch (action) {
       case 'tick':
@@ -216,6 +290,11 @@ class RaftCluster {
         return host.call((raft) => raft.resign())
       case 'checkpoint':
         return host.checkpoint(random.pick([0, 0, 50, 500]))
+      case 'pause':
+        this.#paused ??= this.#leaderOr(host).id
+        return
+      case 'betray':
+        return this.#betray()
       case 'unreachable':
         return host.call((raft) => raft.reportUnreachable(peer))
     }
@@ -240,8 +319,23 @@ class RaftCluster {
   #deliverSome(): void {
     const count = Math.min(this.#packets.length, this.#random.between(1, this.#burst))
     for (let left = count; left > 0 && this.#packets.length > 0; left--) {
-      this.#deliverOne(this.#reorders ? this.#random.below(this.#packets.length) : 0)
+      const first = this.#reorders ? this.#random.below(this.#packets.length) : 0
+      const at = this.#packets.findIndex(
+        (packet, place) => place >= first && receiverOf(packet) !== this.#paused,
+      )
+      if (at !== -1) this.#deliverOne(at)
     }
+  }
+
+  /** A process that stood still knows nothing of it: it serves its clients first, then hears the news. */
+  #resume(): void {
+    const host = this.#hosts.find((each) => each.id === this.#paused)
+    this.#paused = null
+    if (host === undefined || !host.isRunning || this.#random.chance(0.3)) return
+    host.askRead(this.#nextContext++)
+    this.#propose(host)
+    host.takeAllReadys()
+    for (let ticks = this.#random.below(4); ticks > 0; ticks--) host.call((raft) => raft.tick())
   }
 
   #propose(host: RaftHost): void {
@@ -252,18 +346,41 @@ class RaftCluster {
   }
 
   #proposeAtLeader(): void {
-    for (const host of this.#hosts) if (host.raft.role === 'leader') this.#propose(host)
+    for (const host of this.#awake) if (host.raft.role === 'leader') this.#propose(host)
   }
 
   #crash(host: RaftHost): void {
     this.#crashes++
     const { pendingWrites } = host
     host.crash(this.#random.below(pendingWrites + 1), this.#random.below(3))
+    if (this.#mayDamage && this.#random.chance(0.5)) this.#damage(host)
+    if (this.#random.chance(0.3)) host.start()
+  }
+
+  #damage(host: RaftHost): void {
     const { first, last } = host.durableRange
-    const isAnyDamaged = this.#hosts.some((other) => other.isDamaged)
-    if (!this.#mayDamage || isAnyDamaged || last < first || !this.#random.chance(0.5)) return
+    if (last < first || this.#hosts.some((other) => other.isDamaged)) return
+    // What it said before may not be heard after what it says now: connections end with the process.
+    this.#packets = this.#packets.filter((packet) => {
+      const isItsOwn = senderOf(packet) === host.id || receiverOf(packet) === host.id
+      if (isItsOwn) this.#lose(packet)
+      return !isItsOwn
+    })
     if (this.#random.chance(0.5) && host.damageReplacement()) return
-    host.damage(this.#random.between(first, last) as LogIndex)
+    const index = this.#random.between(first, last)
+    host.damage(index as LogIndex, this.#random.between(index - 1, last) as LogIndex)
+  }
+
+  /** The leader goes silent just as one that acknowledged its entries forgets them: the others may lack them. */
+  #betray(): void {
+    const leader = this.#awake.find((host) => host.raft.role === 'leader')
+    const follower = this.#awake.find((host) => host.raft.leader === leader?.id && host !== leader)
+    if (leader === undefined || follower === undefined) return
+    this.#crashes++
+    follower.crash(follower.pendingWrites, 0)
+    this.#damage(follower)
+    follower.start()
+    this.#setSides(new Map(this.#hosts.map((host) => [host.id, Number(host === leader)])))
   }
 
   #restart(): void {
@@ -281,7 +398,7 @@ class RaftCluster {
 
   /** Half of the time one that leads, or believes that it does, if there is one. */
   #leaderOr(host: RaftHost): RaftHost {
-    const leaders = this.#hosts.filter((each) => each.isRunning && each.raft.role === 'leader')
+    const leaders = this.#awake.filter((each) => each.raft.role === 'leader')
     return leaders.length > 0 && this.#random.chance(0.5) ? this.#random.pick(leaders) : host
   }
 
@@ -321,9 +438,10 @@ class RaftCluster {
   #deliverOne(at: number): void {
     const [packet] = this.#packets.splice(at, 1)
     if (packet === undefined) return
-    const { from, to } = packet.kind === 'message' ? packet.message : packet
+    const from = senderOf(packet)
+    const to = receiverOf(packet)
     const receiver = this.#hosts.find((host) => host.id === to)
-    const isCut = this.#side !== null && this.#side.get(from) !== this.#side.get(to)
+    const isCut = to === this.#deaf || (this.#side !== null && this.#side.get(from) !== this.#side.get(to))
     if (receiver === undefined || !receiver.isRunning || isCut) return this.#lose(packet)
     receiver.deliver(packet)
     if (packet.kind === 'snapshot') this.#report(from, to, packet.checkpoint.position.index)
@@ -333,7 +451,7 @@ class RaftCluster {
     for (let rounds = 0; rounds < QUIET_ROUNDS_MAX; rounds++) {
       let isBusy = this.#packets.length > 0
       this.#deliverOne(0)
-      for (const host of this.#hosts) {
+      for (const host of this.#awake) {
         while (host.takeReady()) isBusy = true
         while (host.pendingWrites > 0) {
           this.#persist(host)
@@ -362,40 +480,10 @@ class RaftCluster {
   }
 }
 
-function drawOptions(random: SimRandom): HostOptions {
-  return {
-    electionTicks: random.between(4, 12),
-    heartbeatTicks: random.between(1, 3),
-    maxMessageBytes: random.pick([1, 40, 200, 10_000]),
-    maxInflightMessages: random.pick([1, 2, 4, 64]),
-    maxInflightBytes: random.pick([1, 80, 400, 100_000]),
-    maxUncommittedBytes: random.pick([1, 200, 2000, 1_000_000]),
-    maxApplyBytes: random.pick([1, 50, 1_000_000]),
-    random: () => 0,
-  }
+function senderOf(packet: Packet): ReplicaId {
+  return packet.kind === 'message' ? packet.message.from : packet.from
 }
 
-function drawWeights(random: SimRandom, mayChangeMembership: boolean): Weights {
-  const sometimes = (weight: number): number => (random.chance(0.5) ? weight * random.next() : 0)
-  const crash = sometimes(4)
-  const partition = sometimes(5)
-  return {
-    deliver: 60 + random.below(150),
-    tick: 30 + random.below(120),
-    work: 60,
-    persist: 10 + random.below(100),
-    propose: 1 + random.below(12),
-    read: sometimes(20),
-    crash,
-    restart: crash * (1 + random.next() * 3),
-    partition,
-    heal: partition * (0.2 + random.next() * 2),
-    membership: mayChangeMembership ? random.next() * 3 : 0,
-    transfer: sometimes(0.5),
-    peerClosed: sometimes(3),
-    campaign: sometimes(2),
-    resign: sometimes(0.3),
-    checkpoint: sometimes(8),
-    unreachable: sometimes(1),
-  }
+function receiverOf(packet: Packet): ReplicaId {
+  return packet.kind === 'message' ? packet.message.to : packet.to
 }

@@ -135,12 +135,12 @@ export class RaftHost {
     this.#checker.crashed(this.id)
   }
 
-  /** While it is down: the durable log from `index` on becomes unreadable. */
-  damage(index: LogIndex): void {
+  /** While it is down: the durable log from `index` on becomes unreadable; that it reached `known` is still seen. */
+  damage(index: LogIndex, known: LogIndex): void {
     assert(this.#raft === null && this.#mayVoteFrom === null)
-    const lastIndex = (this.#base.index + this.#log.length) as LogIndex
-    assert(index > this.#base.index && index <= lastIndex)
-    this.#mayVoteFrom = lastIndex
+    const { first, last } = this.durableRange
+    assert(index >= first && index <= last && known >= index - 1 && known <= last)
+    this.#mayVoteFrom = Math.max(known, this.#checkpoint.position.index) as LogIndex
     this.#log.length = index - this.#base.index - 1
   }
 

@@ -86,7 +86,10 @@ export class RaftWorld {
     stabilize: (args) => this.#stabilize(args),
     crash: (args) => this.#host(args[0]).crash(Number(args[1] ?? 0), Number(args[2] ?? 0)),
     restart: (args) => this.#restart(this.#host(args[0])),
-    damage: (args) => this.#host(args[0]).damage(Number(option(args, 'from')) as LogIndex),
+    damage: (args) => {
+      const host = this.#host(args[0])
+      host.damage(Number(option(args, 'from')) as LogIndex, host.durableRange.last as LogIndex)
+    },
     status: (args) => this.#status(args),
     progress: (args) => this.#say(...describeProgress(this.#host(args[0]).raft)),
     log: (args) => this.#log(this.#host(args[0]).raft),
