@@ -23,6 +23,7 @@ import type { Group } from '../replica/group.ts'
 import { GroupHost } from '../replica/group-host.ts'
 import { Transport } from '../replica/transport/transport.ts'
 import type { Identity } from '../storage/identity.ts'
+import { lostLog } from './lost-log.ts'
 import type { RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
 import { buildStatus } from './build-status.ts'
 import { ControlService } from './control/control-service.ts'
@@ -148,6 +149,7 @@ export class NodeParts implements RunningNode {
     const host = this.#makeHost(self)
     this.#host = host
     const recovered = await host.recover()
+    if (founding === null && !host.groups.has(CONTROL_GROUP)) throw lostLog(this.#identity)
     for (const group of founding?.groups ?? []) {
       if (!host.groups.has(group)) await host.found(group, (founding as Founding).founding)
     }
@@ -157,7 +159,7 @@ export class NodeParts implements RunningNode {
     this.#control.start(seed, foreseen)
     host.start()
     // Also after a crash between founding the groups and the first entry.
-    if (founding !== null || (this.#identity.origin === 'created' && foreseen === null)) {
+    if (this.#identity.origin === 'created' && foreseen === null) {
       this.#bootstrap(clusterId, founding !== null)
     }
   }

@@ -12,7 +12,9 @@ import type { Disk } from '../env/disk.ts'
 import { assignReplica, type Identity, openIdentity } from '../storage/identity.ts'
 import { segmentNumber } from '../storage/log/log-format.ts'
 import { LOG_DIRECTORY, openSharedLog } from '../storage/log/open-shared-log.ts'
+import { NO_MEMBERSHIP } from '../replica/open-group.ts'
 import { joinCluster } from './control/join-request.ts'
+import { lostLog } from './lost-log.ts'
 import { NodeParts } from './node-parts.ts'
 import type { NodeOptions, RunningNode, World } from './node-options.ts'
 
@@ -68,6 +70,7 @@ async function found(parts: NodeParts, world: World, identity: Identity): Promis
   await assignReplica(world.disk, identity, { clusterId: identity.clusterId, replicaId: FOUNDER })
 }
 
+/** The log knows the control group before the identity has a number: a member whose log does not has lost it. */
 async function join(parts: NodeParts, world: World, options: NodeOptions, identity: Identity): Promise<void> {
   if (options.join.length === 0) {
     throw storageError('invalidConfiguration', {
@@ -81,8 +84,9 @@ async function join(parts: NodeParts, world: World, options: NodeOptions, identi
     parts.facts,
     () => parts.isStopping,
   )
+  const founding = { groups: [CONTROL_GROUP], founding: NO_MEMBERSHIP }
+  await parts.begin(catalog.clusterId, replicaId, founding, catalog)
   await assignReplica(world.disk, identity, { clusterId: catalog.clusterId, replicaId })
-  await parts.begin(catalog.clusterId, replicaId, null, catalog)
 }
 
 /**
@@ -92,10 +96,7 @@ async function join(parts: NodeParts, world: World, options: NodeOptions, identi
 async function refuseLostLog(disk: Disk, identity: Identity): Promise<void> {
   const names = await disk.list(LOG_DIRECTORY)
   if (names.some((name) => segmentNumber(name) !== null)) return
-  throw storageError('logDamaged', {
-    message: `node ${identity.nodeId} is replica ${identity.replicaId} of cluster ${identity.clusterId}, but its log is gone`,
-    hint: 'Put the log directory back, or start the node on an empty data directory with --join so that it comes back as a new replica.',
-  })
+  throw lostLog(identity)
 }
 
 /** Serving: the catalog is known, so every command finds its group (which may still be electing). */
