@@ -216,9 +216,11 @@ export class StateStore {
     assert(timeMs >= this.#timeMs, 'logical time never runs backwards')
     this.#isMidEntry = true
     this.#timeMs = timeMs
+    const metaBefore = clearsData ? this.#metaValues(writes, fetched) : null
     if (clearsData) this.#clearData()
     for (const write of writes) {
-      const before = this.#oldValue(write, clearsData, fetched)
+      const known = this.#oldValue(write, clearsData, fetched)
+      const before = known !== undefined ? known : metaBefore?.get(write.key)
       assert(before !== undefined, 'a write without its old value would spoil the state hash')
       if (before === write.value) continue
       if (before !== null) this.#hash.subtract(write.partition, write.key, before)
@@ -403,6 +405,18 @@ export class StateStore {
     if (clearsData && write.partition !== META_PARTITION) return this.#overlay.get(write.key) ?? null
     const known = this.get(write.key)
     return known !== undefined ? known : fetched?.values.get(write.key)
+  }
+
+  /** Bookkeeping outlives a clearing, but the cache, which may be all that knows it, does not. */
+  #metaValues(
+    writes: readonly Write[],
+    fetched: Fetched | null,
+  ): Map<ByteString, ByteString | null | undefined> {
+    const values = new Map<ByteString, ByteString | null | undefined>()
+    for (const write of writes) {
+      if (write.partition === META_PARTITION) values.set(write.key, this.#oldValue(write, true, fetched))
+    }
+    return values
   }
 
   async #fetchOnce(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<Fetched> {

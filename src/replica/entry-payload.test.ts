@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { MalformedBytes } from '../base/byte-reader.ts'
+import { createTinyMachine, type TinyCommand } from '../../test/tiny-machine.ts'
+import { commandSeed, decodePayload, type EntryPayload, encodePayload } from './entry-payload.ts'
+
+const SEED = 20260103
+const machine = createTinyMachine()
+
+const bytes = fc
+  .array(fc.integer({ min: 0, max: 255 }), { maxLength: 20 })
+  .map((codes) => String.fromCharCode(...codes))
+const command: fc.Arbitrary<TinyCommand> = fc.record({
+  kind: fc.constant('set' as const),
+  key: bytes,
+  value: bytes,
+})
+const timeMs = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
+const payload: fc.Arbitrary<EntryPayload<TinyCommand>> = fc.oneof(
+  fc.record({
+    kind: fc.constant('commands' as const),
+    timeMs,
+    seed: fc.integer({ min: 0, max: 0xffff_ffff }),
+    commands: fc.array(command, { minLength: 1, maxLength: 8 }),
+  }),
+  fc.record({ kind: fc.constant('check' as const), timeMs }),
+  fc.record({
+    kind: fc.constant('version' as const),
+    timeMs,
+    machineVersion: fc.integer({ min: 1, max: 1000 }),
+  }),
+)
+
+test('what was encoded is decoded', () => {
+  fc.assert(
+    fc.property(payload, (before) => {
+      const after = decodePayload(machine, encodePayload(machine, before))
+      if (before.kind !== 'commands') return assert.deepEqual(after, { ...before })
+      assert(after.kind === 'commands')
+      assert.deepEqual({ ...after, commands: [] }, { ...before, commands: [] })
+      const told = after.commands.map((one) => (one.kind === 'set' ? [one.key, one.value] : null))
+      assert.deepEqual(
+        told,
+        before.commands.map((one) => (one.kind === 'set' ? [one.key, one.value] : null)),
+      )
+    }),
+    { seed: SEED },
+  )
+})
+
+test('a payload that is cut anywhere, or has a byte too many, is refused', () => {
+  fc.assert(
+    fc.property(payload, (before) => {
+      const whole = encodePayload(machine, before)
+      for (let length = 0; length < whole.length; length++) {
+        assert.throws(() => decodePayload(machine, whole.subarray(0, length)), MalformedBytes)
+      }
+      assert.throws(() => decodePayload(machine, Uint8Array.of(...whole, 0)), MalformedBytes)
+    }),
+    { seed: SEED, numRuns: 50 },
+  )
+})
+
+test('unknown kinds and impossible counts are refused without being believed', () => {
+  const check = Uint8Array.from(encodePayload(machine, { kind: 'check', timeMs: 5 }))
+  assert.throws(
+    () => decodePayload(machine, Uint8Array.of(9, ...check.subarray(1))),
+    /unknown payload kind 9/,
+  )
+  const commands = [
+    ...encodePayload(machine, { kind: 'commands', timeMs: 5, seed: 1, commands: [{ kind: 'count' }] }),
+  ]
+  const huge = [...commands.slice(0, 13), 0xff, 0xff, 0xff, 0x7f, ...commands.slice(14)]
+  assert.throws(() => decodePayload(machine, Uint8Array.from(huge)), /commands in \d+ bytes/)
+})
+
+test('the format page holds: kind, time, seed, count, commands', () => {
+  const bytes = encodePayload(machine, {
+    kind: 'commands',
+    timeMs: 0x0102_0304_0506,
+    seed: 0x0a0b_0c0d,
+    commands: [{ kind: 'count' }],
+  })
+  assert.equal(
+    Buffer.from(bytes).subarray(0, 14).toString('hex'),
+    '01060504030201' + '0000' + '0d0c0b0a' + '01',
+  )
+})
+
+test('seeds of neighbouring commands share no pattern', () => {
+  const seeds = new Set<number>()
+  let bits = 0
+  for (let ordinal = 0; ordinal < 1000; ordinal++) {
+    const seed = commandSeed(7, ordinal)
+    assert(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff)
+    seeds.add(seed)
+    let differing = seed ^ commandSeed(7, ordinal + 1)
+    while (differing !== 0) {
+      bits += differing & 1
+      differing >>>= 1
+    }
+  }
+  assert.equal(seeds.size, 1000)
+  assert(bits / 1000 > 8 && bits / 1000 < 24, `${bits / 1000} of 32 bits change`)
+})
