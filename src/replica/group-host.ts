@@ -7,7 +7,7 @@
  */
 import { ByteReader, MalformedBytes } from '../base/byte-reader.ts'
 import { storageError } from '../base/errors.ts'
-import { type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
+import { CONTROL_GROUP, type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
 import { makeLogIndex } from '../base/log-entry.ts'
 import type { Clock, Timer } from '../env/clock.ts'
 import type { Engine, EngineStore } from '../env/engine.ts'
@@ -84,6 +84,7 @@ export class GroupHost {
   #lastTickMs = 0
   #lastCheckMs = 0
   #isReopening = false
+  #reopening: Promise<void> = Promise.resolve()
   #isStopped = false
 
   constructor(self: ReplicaId, world: GroupHostWorld, options: GroupOptions, callbacks: GroupHostCallbacks) {
@@ -105,7 +106,10 @@ export class GroupHost {
   async recover(): Promise<readonly RecoveredGroup[]> {
     const recovered = this.#world.log.takeRecovered()
     const known = new Set(recovered.map((found) => found.group))
-    await removeUnbornGroups(this.#world.engines, known, this.#world.log.losses)
+    const { losses } = this.#world.log
+    // Every member is in the control group.
+    if (losses.length > 0 && !known.has(CONTROL_GROUP)) throw lostGroup(CONTROL_GROUP, losses)
+    await removeUnbornGroups(this.#world.engines, known, losses)
     for (const found of recovered) {
       if (found.damage !== null) {
         this.#world.logger.error(
@@ -173,14 +177,22 @@ export class GroupHost {
     this.#isStopped = true
     this.#tickTimer?.cancel()
     this.#reopenTimer?.cancel()
+    // The log is closed next: it must not begin a new segment after that.
+    await this.#reopening
     await Promise.allSettled(this.#opening.values())
     await Promise.allSettled(this.#discarding.values())
     await Promise.all([...this.#groups.values()].map((group) => group.stop()))
   }
 
   #createOnDemand(id: GroupId, from: ReplicaId): void {
-    // Its first record could not be written now; the peer repeats itself.
-    if (this.#opening.has(id) || this.#world.log.status.kind !== 'running') return
+    if (this.#opening.has(id)) return
+    const { status } = this.#world.log
+    if (status.kind !== 'running') {
+      // Its first record could not be written now; the peer repeats itself. Where no other group is, nobody
+      // else hears of the failure.
+      if (status.kind === 'failed') this.#onLogFailure(status.error)
+      return
+    }
     this.#world.logger.info('a peer made this node a replica of a group', { group: id, from })
     this.#open(id, (engine) => createGroupState(engine, id, NO_MEMBERSHIP)).catch((error: unknown) => {
       this.#world.logger.error('a replica could not be created', { group: id, error: String(error) })
@@ -326,7 +338,7 @@ export class GroupHost {
 
   #reopenLater(pauseMs: number): void {
     this.#reopenTimer = this.#world.clock.setTimer(pauseMs, () => {
-      this.#reopen().catch((error: unknown) => {
+      this.#reopening = this.#reopen().catch((error: unknown) => {
         if (this.#isStopped) return
         this.#world.logger.error('the log could not be opened again', {
           error: String(error),
@@ -386,7 +398,7 @@ async function hasAppliedRecord(engines: EngineStore, name: string): Promise<boo
 function lostGroup(group: GroupId, losses: readonly LogDamage[]): Error {
   const what = losses.map(({ path, offset, detail }) => `${path} at ${offset}: ${detail}`).join('; ')
   return storageError('logDamaged', {
-    message: `the log has lost everything of group ${group}, of which this node holds a state (${what || 'no trace of it is left'})`,
+    message: `the log has lost everything of group ${group}, of which this node is a replica (${what || 'no trace of it is left'})`,
     hint: 'This node may have forgotten a vote, so it must not come back under its old identity: start it on an empty data directory with --join, and remove the old node from the cluster. Keep the old directory until that is done.',
   })
 }

@@ -7,15 +7,24 @@
  * - The engine is ahead of the log: the log lost what it had (damage, or a crash while a snapshot
  *   was being installed). What is applied was committed, so the log starts anew right behind it.
  * - The engine is behind the log's base, or missing: entries are gone that only a peer has. The
- *   replica starts empty, waits for a snapshot, and neither votes nor acknowledges before it.
+ *   replica starts empty, waits for a snapshot, and neither votes nor acknowledges before it. Where
+ *   there is no peer it refuses instead, and touches nothing.
  */
 import assert from 'node:assert/strict'
+import { storageError } from '../base/errors.ts'
 import { type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
-import { type HardState, INDEX_ZERO, type LogIndex, type LogPosition, TERM_ZERO } from '../base/log-entry.ts'
+import {
+  EntryKind,
+  type HardState,
+  INDEX_ZERO,
+  type LogIndex,
+  type LogPosition,
+  TERM_ZERO,
+} from '../base/log-entry.ts'
 import type { Engine } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
 import { decodeMembership, encodeMembership } from '../raft/membership-codec.ts'
-import type { Membership } from '../raft/membership.ts'
+import { allVoters, type Membership } from '../raft/membership.ts'
 import type { RaftState } from '../raft/raft.ts'
 import type { LogDamage, LogRecord, RecoveredGroup } from '../storage/log/shared-log.ts'
 import {
@@ -121,6 +130,7 @@ async function startEmpty(
   logger: Logger,
 ): Promise<OpenedState> {
   const last = (found.base.index + found.entries.length) as LogIndex
+  if (hasNoPeers(found, self)) throw irreplaceable(found)
   logger.error(
     'the engine lost what the log no longer holds: this replica waits for a snapshot from a peer',
     {
@@ -149,6 +159,22 @@ async function startEmpty(
     { kind: 'damaged', group, damage: { ...damage, lastSyncedIndex: mayVoteFrom } },
   ]
   return { ...empty, raft, logRepair }
+}
+
+/** As far as the log knows: then nobody has what is missing, and what is left must not be thrown away. */
+function hasNoPeers({ membership, entries }: RecoveredGroup, self: ReplicaId): boolean {
+  if (membership.length === 0) return false
+  const voters = allVoters(decodeMembership(membership))
+  return (
+    voters.length === 1 && voters[0] === self && entries.every((entry) => entry.kind !== EntryKind.membership)
+  )
+}
+
+function irreplaceable({ group, base }: RecoveredGroup): Error {
+  return storageError('engineDamaged', {
+    message: `the engine of group ${group} lost what was cut from the log up to entry ${base.index}, and this replica is the only one`,
+    hint: 'Nothing was changed. Put the directory of the engine (engines/group-N) back as it was, or restore a backup into an empty data directory.',
+  })
 }
 
 function restart(group: GroupId, raft: RaftState): LogRecord {
