@@ -53,6 +53,8 @@ export class SimNode {
   #incarnation = 0
   #disks = 0
   #engineFault: EngineFault | null = null
+  /** Differs from the other machines' options; read at the next start. */
+  changes: Partial<NodeOptions> = {}
   /** What ended the start of the present incarnation, if anything did. */
   startFailure: unknown = null
   /** Why the running process says that it can't go on, if it does. */
@@ -228,6 +230,7 @@ export class SimNode {
       logSegmentBytes: 256 * 1024,
       drainTimeoutMs: 3_000,
       ...this.#world.options,
+      ...this.changes,
     }
   }
 }

@@ -308,7 +308,6 @@ export class NodeParts implements RunningNode {
       router: routers.cluster,
       self,
       facts: this.facts,
-      onCatalog: () => {},
       onExpelled: (error) => this.#fail(error),
     })
   }

@@ -31,7 +31,6 @@ export type ControlServiceOptions = {
   readonly self: ReplicaId
   /** This node, as it wants to be known. */
   readonly facts: NodeFacts
-  readonly onCatalog: (catalog: Catalog) => void
   /** The cluster does not know this node any more. */
   readonly onExpelled: (error: StorageError) => void
 }
@@ -45,6 +44,9 @@ export class ControlService {
   #foreseen: Catalog | null = null
   /** The catalog that was seen last. */
   #before: Catalog | null = null
+  /** Last addresses of members that left the catalog. */
+  readonly #departed = new Map<ReplicaId, Address>()
+  #hasDepartedMembers = false
   #timer: Timer | null = null
   #isAnnounced = false
   #isAnnouncing = false
@@ -111,6 +113,7 @@ export class ControlService {
     for (const [id, group] of this.#options.host.groups) {
       if (group.health.kind === 'healthy' && keepMembership(group.raft, catalog, id)) group.schedule()
     }
+    if (this.#hasDepartedMembers) this.#connectPeers()
   }
 
   /** At every start, also when nothing changed: it is how a node that was replaced meanwhile learns of it. */
@@ -154,25 +157,44 @@ export class ControlService {
   #onCatalog(catalog: Catalog): void {
     const before = this.#before?.nodes ?? []
     this.#before = catalog
-    for (const { replicaId, peer } of catalog.nodes) {
-      const known = before.find((node) => node.replicaId === replicaId)
+    for (const { replicaId, peer } of before) {
+      const now = catalog.nodes.find((node) => node.replicaId === replicaId)
+      if (now === undefined) this.#departed.set(replicaId, peer)
       // A member announced itself anew: what it said when it connected is older.
-      if (known !== undefined && !isSameAddress(known.peer, peer)) this.#heardAddresses.delete(replicaId)
+      else if (!isSameAddress(now.peer, peer)) this.#heardAddresses.delete(replicaId)
     }
     const { self, onExpelled } = this.#options
     if (!catalog.nodes.some((node) => node.replicaId === self))
       onExpelled(expulsion(`replica ${self} does not belong to the cluster any more`))
     this.#connectPeers()
-    this.#options.onCatalog(catalog)
   }
 
   #connectPeers(): void {
     const { catalog } = this
     const peers = new Map<ReplicaId, Address>(catalog === null ? this.#heardAddresses : [])
     for (const { replicaId, peer } of (catalog ?? this.#foreseen)?.nodes ?? []) {
-      if (replicaId !== this.#options.self) peers.set(replicaId, this.#heardAddresses.get(replicaId) ?? peer)
+      peers.set(replicaId, this.#heardAddresses.get(replicaId) ?? peer)
     }
+    this.#hasDepartedMembers = false
+    for (const replicaId of catalog === null ? [] : this.#groupMembers()) {
+      if (peers.has(replicaId)) continue
+      this.#hasDepartedMembers = true
+      const address = this.#heardAddresses.get(replicaId) ?? this.#departed.get(replicaId)
+      if (address !== undefined) peers.set(replicaId, address)
+    }
+    if (!this.#hasDepartedMembers) this.#departed.clear()
+    peers.delete(this.#options.self)
     this.#options.transport.setPeers(peers)
+  }
+
+  /** Also those that left the catalog: until the groups have let go of them their votes count, and they must hear of it. */
+  *#groupMembers(): Iterable<ReplicaId> {
+    for (const { raft } of this.#options.host.groups.values()) {
+      const { voters, votersOutgoing, learners } = raft.status().membership
+      yield* voters
+      yield* votersOutgoing
+      yield* learners
+    }
   }
 }
 

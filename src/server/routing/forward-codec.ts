@@ -1,7 +1,7 @@
 /**
  * Commands sent on to another node and what came of them (request kind `forward`).
  *
- *   request  = group varint, isWrite u8, term varint (0: any), count varint,
+ *   request  = group varint, isWrite u8, term varint, count varint,
  *              count × command in the machine's encoding
  *   response = term varint, leader varint (0: unknown), both as the answering node knows them now,
  *              then count × outcome in the order of the request
@@ -22,7 +22,7 @@ import { FRAME_BYTES_MAX } from '../../replica/transport/frame.ts'
 export type ForwardHeader = {
   readonly group: GroupId
   readonly isWrite: boolean
-  /** Writes are refused by a leader of another term. */
+  /** Writes are refused by a leader of another term; 0 is nobody's: it only asks who leads. */
   readonly term: number
 }
 

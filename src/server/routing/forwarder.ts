@@ -130,8 +130,8 @@ export class Forwarder<Command, Reply> {
         writeAnswers(writer, raft.term, raft.leader, answers as readonly Answer<Reply>[], encodeReply),
       )
     }
-    // In whatever turn they are proposed: all of them under the leadership their sender knew, or none.
-    const isDeposed = isWrite && term !== 0 && term !== group.raft.term
+    // All of them under the leadership their sender knew, or none: see write-lane.ts.
+    const isDeposed = isWrite && term !== group.raft.term
     for (let at = 0; at < count; at++) {
       const start = body.position
       const command = machine.decode(body)

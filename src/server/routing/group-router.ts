@@ -56,9 +56,10 @@ const PARKED_MS = 500
 const FOLLOW_HINTS_MAX = 4
 /** How often deadlines are looked at. */
 const SWEEP_MS = 50
-const ANY_TERM = 0
+/** No leader has it: what is sent under it is refused, with the name of the leader. */
+const NO_TERM = 0
 
-/** A leader and its term; ANY_TERM: a node that may lead, or know who does. */
+/** A leader and its term; NO_TERM: a node that may lead, or know who does. */
 type Heard = { readonly term: number; readonly leader: ReplicaId }
 type Sent<Command, Reply> = {
   readonly operation: Operation<Command, Reply>
@@ -206,10 +207,8 @@ export class GroupRouter<Command, Reply> {
 
   /** The attempt's fate is open; it is repeated, which its mark makes harmless. */
   #takeBack(operation: Operation<Command, Reply>): void {
-    if (operation.isWrite) {
-      assert(operation.isTagged, 'a write without a mark is never sent twice')
-      operation.mayHaveHappened = true
-    }
+    assert(!operation.isWrite || operation.isTagged, 'a write without a mark is never sent twice')
+    if (mayTakeEffect(operation)) operation.mayHaveHappened = true
     this.#return(operation)
     this.#wait(operation)
   }
@@ -301,7 +300,7 @@ export class GroupRouter<Command, Reply> {
       .candidates(group)
       .filter((replica) => replica !== self && transport.isConnected(replica))
     const chosen = others[Math.floor(random.next() * others.length)]
-    return chosen === undefined ? null : { leader: chosen, term: ANY_TERM }
+    return chosen === undefined ? null : { leader: chosen, term: NO_TERM }
   }
 
   /** Why there is nothing to wait for: the only replica there is can't go on. */
@@ -401,9 +400,14 @@ export class GroupRouter<Command, Reply> {
 
   /** `otherwise`: when it is certain that nothing was executed. */
   #expire(operation: Operation<Command, Reply>, otherwise: OperationFailure): void {
-    const mayBeInLog = operation.isWrite && (operation.mayHaveHappened || operation.state !== 'waiting')
+    const mayBeInLog = operation.mayHaveHappened || mayTakeEffect(operation)
     operation.giveUp(mayBeInLog ? { kind: 'unknown' } : otherwise)
   }
+}
+
+/** A write is under way whose answer would not be that somebody else leads. */
+function mayTakeEffect<Command, Reply>({ isWrite, state, sentTerm }: Operation<Command, Reply>): boolean {
+  return isWrite && (state === 'local' || (state === 'sent' && sentTerm !== NO_TERM))
 }
 
 /** The attempt that this entry limits is still the one under way. */

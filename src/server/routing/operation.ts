@@ -60,7 +60,7 @@ export class Operation<Command, Reply> implements Responder<Reply> {
   attempt = 0
   /** Some attempt of this write may have taken effect without our knowing. */
   mayHaveHappened = false
-  /** Where it was sent, under which term of that leader (0: whoever leads), while `sent`. */
+  /** Where it was sent, under which term of that leader (0: only to hear who leads), while `sent`. */
   sentTo: ReplicaId | null = null
   sentTerm = 0
   /** While `waiting`, outside a lane: when to try again. */

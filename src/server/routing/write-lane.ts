@@ -8,7 +8,7 @@
  * answers; by another route it goes only when everything before it was answered. When one has to be
  * sent again, those behind it that are not under way wait until it is.
  *
- * A route without a term (nobody here knows it) promises nothing about what follows: one write at a time.
+ * A route without a term only asks who leads; what follows waits for the answer.
  */
 import assert from 'node:assert/strict'
 import type { GroupId, ReplicaId } from '../../base/ids.ts'
