@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the differential tests compare with, on Debian or Ubuntu: a real redis-server.
-# Does nothing when it is there. Needs root, or sudo without a password.
+# Installs what the tests need besides Node, on Debian or Ubuntu: a real redis-server to compare with,
+# its tools, and a C compiler for the power cuts (test/nemesis). Does nothing when they are there. Needs root, or sudo without a password.
 set -euo pipefail
 
-packages=(redis-server redis-tools)
+packages=(redis-server redis-tools gcc libc6-dev)
 
 missing=()
 for package in "${packages[@]}"; do
