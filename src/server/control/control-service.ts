@@ -31,6 +31,7 @@ export type ControlServiceOptions = {
   readonly self: ReplicaId
   /** This node, as it wants to be known. */
   readonly facts: NodeFacts
+  readonly onCatalog: (catalog: Catalog) => void
   /** The cluster does not know this node any more. */
   readonly onExpelled: (error: StorageError) => void
 }
@@ -44,9 +45,6 @@ export class ControlService {
   #foreseen: Catalog | null = null
   /** The catalog that was seen last. */
   #before: Catalog | null = null
-  /** Last addresses of members that left the catalog. */
-  readonly #departed = new Map<ReplicaId, Address>()
-  #hasDepartedMembers = false
   #timer: Timer | null = null
   #isAnnounced = false
   #isAnnouncing = false
@@ -108,12 +106,12 @@ export class ControlService {
 
   #keep(): void {
     const { catalog } = this
+    this.#connectPeers()
     if (!this.#isAnnounced && !this.#isAnnouncing && this.members.length > 0) this.#announce()
     if (catalog === null) return
     for (const [id, group] of this.#options.host.groups) {
       if (group.health.kind === 'healthy' && keepMembership(group.raft, catalog, id)) group.schedule()
     }
-    if (this.#hasDepartedMembers) this.#connectPeers()
   }
 
   /** At every start, also when nothing changed: it is how a node that was replaced meanwhile learns of it. */
@@ -157,44 +155,46 @@ export class ControlService {
   #onCatalog(catalog: Catalog): void {
     const before = this.#before?.nodes ?? []
     this.#before = catalog
-    for (const { replicaId, peer } of before) {
-      const now = catalog.nodes.find((node) => node.replicaId === replicaId)
-      if (now === undefined) this.#departed.set(replicaId, peer)
+    for (const { replicaId, peer } of catalog.nodes) {
+      const known = before.find((node) => node.replicaId === replicaId)
       // A member announced itself anew: what it said when it connected is older.
-      else if (!isSameAddress(now.peer, peer)) this.#heardAddresses.delete(replicaId)
+      if (known !== undefined && !isSameAddress(known.peer, peer)) this.#heardAddresses.delete(replicaId)
     }
     const { self, onExpelled } = this.#options
-    if (!catalog.nodes.some((node) => node.replicaId === self))
+    // An older catalog, read back at a start, may not know of this node yet.
+    const hasJoined = catalog.nextReplicaId > self
+    if (hasJoined && !catalog.nodes.some((node) => node.replicaId === self))
       onExpelled(expulsion(`replica ${self} does not belong to the cluster any more`))
     this.#connectPeers()
+    this.#options.onCatalog(catalog)
   }
 
+  /**
+   * To everybody in the catalog, and to whoever the groups here count as a member: after a start the
+   * catalog may be an old one, and those it does not name yet are needed to get a newer one.
+   */
   #connectPeers(): void {
     const { catalog } = this
-    const peers = new Map<ReplicaId, Address>(catalog === null ? this.#heardAddresses : [])
-    for (const { replicaId, peer } of (catalog ?? this.#foreseen)?.nodes ?? []) {
+    const peers = new Map<ReplicaId, Address>()
+    const hints = [
+      ...(this.#foreseen?.nodes ?? []).map(({ replicaId, peer }) => [replicaId, peer] as const),
+      ...this.#heardAddresses,
+    ]
+    for (const [peer, address] of hints) {
+      if (catalog === null || this.#isMember(peer)) peers.set(peer, address)
+    }
+    for (const { replicaId, peer } of catalog?.nodes ?? []) {
       peers.set(replicaId, this.#heardAddresses.get(replicaId) ?? peer)
     }
-    this.#hasDepartedMembers = false
-    for (const replicaId of catalog === null ? [] : this.#groupMembers()) {
-      if (peers.has(replicaId)) continue
-      this.#hasDepartedMembers = true
-      const address = this.#heardAddresses.get(replicaId) ?? this.#departed.get(replicaId)
-      if (address !== undefined) peers.set(replicaId, address)
-    }
-    if (!this.#hasDepartedMembers) this.#departed.clear()
     peers.delete(this.#options.self)
     this.#options.transport.setPeers(peers)
   }
 
-  /** Also those that left the catalog: until the groups have let go of them their votes count, and they must hear of it. */
-  *#groupMembers(): Iterable<ReplicaId> {
-    for (const { raft } of this.#options.host.groups.values()) {
-      const { voters, votersOutgoing, learners } = raft.status().membership
-      yield* voters
-      yield* votersOutgoing
-      yield* learners
-    }
+  #isMember(replica: ReplicaId): boolean {
+    return [...this.#options.host.groups.values()].some((group) => {
+      const { voters, votersOutgoing, learners } = group.raft.status().membership
+      return [voters, votersOutgoing, learners].some((members) => members.includes(replica))
+    })
   }
 }
 
