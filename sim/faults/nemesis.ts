@@ -18,6 +18,8 @@ const NEMESIS = eventTag('nemesis')
 const WATCH_MS = 20
 /** A start that hangs that long on a machine whose disk is well is a finding (it may wait for others). */
 const STOP_MS_MAX = 30_000
+/** A request to join travels and waits no longer than that. */
+const LATE_JOIN_MS = 20_000
 
 type Facts = {
   isFrozen: boolean
@@ -27,6 +29,8 @@ type Facts = {
   isExcused: boolean
   /** Even after a restart: only a wipe helps, if it refuses to start. */
   isDamaged: boolean
+  /** A join that the wiped disk had asked for may be carried out until then, and displace the new one. */
+  mayBeDisplacedUntilMs: number
   /** Its process is dead and comes back by itself at this time. */
   restartAtMs: number | null
 }
@@ -131,11 +135,13 @@ export class Nemesis {
     if (isStopDue && !facts.isFrozen && !facts.isExcused) throw new Error(`${node.host} does not stop`)
     const failure = node.startFailure ?? node.failure
     if (failure === null || stoppingSinceMs !== null) return
+    const isDisplaced = this.#nowMs < facts.mayBeDisplacedUntilMs && /does not belong/.test(String(failure))
+    if (isDisplaced) facts.isDamaged = true
     if (!facts.isExcused && !facts.isDamaged && !isTransient(failure)) {
       throw new Error(`${node.host} gave up without a reason`, { cause: failure })
     }
     this.#cluster.log.logger(node.host).warning('nemesis: the process ended', { error: String(failure) })
-    const mustRejoin = facts.isDamaged && node.startFailure !== null && !isTransient(failure)
+    const mustRejoin = facts.isDamaged && (node.startFailure !== null || isDisplaced) && !isTransient(failure)
     this.#crash(node, false, this.#isHealing ? 0 : this.#downMs())
     if (mustRejoin) this.#rejoin(node, facts)
   }
@@ -153,6 +159,7 @@ export class Nemesis {
     const others = this.#cluster.nodes.filter((other) => other !== node)
     node.wipe(others.map((other) => ({ host: other.host, port: PEER_PORT })))
     facts.isDamaged = false
+    facts.mayBeDisplacedUntilMs = this.#nowMs + LATE_JOIN_MS
   }
 
   #crash(node: SimNode, losesPower: boolean, downMs: number): void {
@@ -161,7 +168,8 @@ export class Nemesis {
     this.#note(node, losesPower ? 'loses power' : 'dies', { downMs, notice })
     node.crash(notice, losesPower)
     const isDiskIll = facts.isExcused && !this.#isHealing
-    Object.assign(facts, freshFacts(), { isDamaged: facts.isDamaged, isExcused: isDiskIll })
+    const { isDamaged, mayBeDisplacedUntilMs } = facts
+    Object.assign(facts, freshFacts(), { isDamaged, mayBeDisplacedUntilMs, isExcused: isDiskIll })
     facts.restartAtMs = this.#nowMs + downMs
   }
 
@@ -383,7 +391,14 @@ export class Nemesis {
 }
 
 function freshFacts(): Facts {
-  return { isFrozen: false, stoppingSinceMs: null, isExcused: false, isDamaged: false, restartAtMs: null }
+  return {
+    isFrozen: false,
+    stoppingSinceMs: null,
+    isExcused: false,
+    isDamaged: false,
+    mayBeDisplacedUntilMs: 0,
+    restartAtMs: null,
+  }
 }
 
 /** A start that only came too early: whoever started the process starts it again. */

@@ -206,7 +206,7 @@ function setWords(
 }
 
 /** Errors that promise that nothing happened; anything else that is not known here is a finding. */
-const REFUSALS = /^(CLUSTERDOWN|TRYAGAIN|LOADING|ERR max number of clients)/
+const REFUSALS = /^(CLUSTERDOWN|TRYAGAIN|LOADING|MISCONF|ERR max number of clients)/
 const UNKNOWN = /^ERR 8004 /
 
 /** True when the server refused. */
