@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { MalformedBytes } from '../base/byte-reader.ts'
 import { createTinyMachine, type TinyCommand } from '../../test/tiny-machine.ts'
+import { MalformedBytes } from '../base/byte-reader.ts'
 import { commandSeed, decodePayload, type EntryPayload, encodePayload } from './entry-payload.ts'
 
 const SEED = 20260103

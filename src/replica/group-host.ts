@@ -7,7 +7,7 @@
  */
 import { ByteReader, MalformedBytes } from '../base/byte-reader.ts'
 import { storageError } from '../base/errors.ts'
-import { CONTROL_GROUP, type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
+import { CONTROL_GROUP, type GroupId, type ReplicaId } from '../base/ids.ts'
 import { makeLogIndex } from '../base/log-entry.ts'
 import type { Clock, Timer } from '../env/clock.ts'
 import type { Engine, EngineStore } from '../env/engine.ts'
@@ -20,8 +20,8 @@ import type { Raft, RaftOptions, RaftState } from '../raft/raft.ts'
 import type { LogDamage, RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
 import { APPLIED_KEY } from './engine-records.ts'
 import { Group, type GroupHealth } from './group.ts'
-import type { GroupOptions } from './group-options.ts'
 import type { GroupMachine } from './group-machine.ts'
+import type { GroupOptions } from './group-options.ts'
 import {
   createGroupState,
   groupEngineName,
@@ -32,6 +32,7 @@ import {
 } from './open-group.ts'
 import { NoticeKind, RequestKind } from './request-kinds.ts'
 import { StateStore } from './state-store.ts'
+import { readGroupId } from './transport/read-group-id.ts'
 import type { Respond, Transport } from './transport/transport.ts'
 
 /** One tick of every group: the unit of heartbeats and election timeouts. */
@@ -41,7 +42,6 @@ const TICKS_CAUGHT_UP_MAX = 3
 /** Pauses between attempts to start a new log segment after a failure; doubles. */
 const REOPEN_MS_MIN = 100
 const REOPEN_MS_MAX = 10_000
-const GROUP_ID_MAX = 0xffff_ffff
 
 export type GroupHostWorld = {
   readonly clock: Clock
@@ -160,7 +160,7 @@ export class GroupHost {
 
   onNotice(kind: number, from: ReplicaId, body: ByteReader): void {
     if (kind !== NoticeKind.stateDigest) throw new MalformedBytes(`unknown notice ${kind}`)
-    const group = this.#groups.get(readGroupId(body.varint()))
+    const group = this.#groups.get(readGroupId(body))
     const index = makeLogIndex(body.varint())
     group?.recordDigest(index, from, body.byteString())
   }
@@ -291,7 +291,7 @@ export class GroupHost {
     ): void =>
       this.#world.transport.handle(kind, (from, body, respond) => {
         // The group is the first field of all three; the receiver reads the whole body again.
-        const group = this.#groups.get(readGroupId(body.peekVarint()))
+        const group = this.#groups.get(body.peekVarint() as GroupId)
         const isWilling = group?.health.kind === 'healthy' && !this.#isStopped
         if (from === null || group === undefined || !isWilling) respond(null)
         else take(group, from, body, respond)
@@ -401,9 +401,4 @@ function lostGroup(group: GroupId, losses: readonly LogDamage[]): Error {
     message: `the log has lost everything of group ${group}, of which this node is a replica (${what || 'no trace of it is left'})`,
     hint: 'This node may have forgotten a vote, so it must not come back under its old identity: start it on an empty data directory with --join, and remove the old node from the cluster. Keep the old directory until that is done.',
   })
-}
-
-function readGroupId(value: number): GroupId {
-  if (value > GROUP_ID_MAX) throw new MalformedBytes(`not a group id: ${value}`)
-  return makeGroupId(value)
 }

@@ -11,9 +11,10 @@
  * state diverges: the replica stops for good and says why (`health`); the rest of the group goes on
  * without it.
  */
+
+import { ByteWriter } from '../base/byte-writer.ts'
 import type { GroupId, ReplicaId } from '../base/ids.ts'
 import type { LogIndex } from '../base/log-entry.ts'
-import { ByteWriter } from '../base/byte-writer.ts'
 import type { Machine } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
 import type { Engine } from '../env/engine.ts'

@@ -23,8 +23,8 @@ import {
 } from '../base/log-entry.ts'
 import type { Engine } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
-import { decodeMembership, encodeMembership } from '../raft/membership-codec.ts'
 import { allVoters, type Membership } from '../raft/membership.ts'
+import { decodeMembership, encodeMembership } from '../raft/membership-codec.ts'
 import type { RaftState } from '../raft/raft.ts'
 import type { LogDamage, LogRecord, RecoveredGroup } from '../storage/log/shared-log.ts'
 import {

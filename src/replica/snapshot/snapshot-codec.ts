@@ -5,9 +5,10 @@ import assert from 'node:assert/strict'
 import { type ByteReader, MalformedBytes } from '../../base/byte-reader.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
 import type { ByteString } from '../../base/bytes.ts'
-import { type GroupId, makeGroupId } from '../../base/ids.ts'
+import type { GroupId } from '../../base/ids.ts'
 import { makeTerm, type Term } from '../../base/log-entry.ts'
 import type { KeyValue } from '../../base/machine.ts'
+import { readGroupId } from '../transport/read-group-id.ts'
 
 export type SnapshotId = { readonly group: GroupId; readonly number: number }
 
@@ -77,7 +78,5 @@ function writeId(writer: ByteWriter, id: SnapshotId): void {
 }
 
 function readId(reader: ByteReader): SnapshotId {
-  const group = reader.varint()
-  if (group > 0xffff_ffff) throw new MalformedBytes(`not a group id: ${group}`)
-  return { group: makeGroupId(group), number: reader.u32() }
+  return { group: readGroupId(reader), number: reader.u32() }
 }

@@ -6,9 +6,9 @@
  * engine at once; a crash leaves the removal to the next start.
  */
 import type { ByteReader } from '../../base/byte-reader.ts'
+import type { ByteString } from '../../base/bytes.ts'
 import type { ReplicaId } from '../../base/ids.ts'
 import type { LogPosition, Term } from '../../base/log-entry.ts'
-import type { ByteString } from '../../base/bytes.ts'
 import type { Logger } from '../../env/logger.ts'
 import { type AppliedRecord, decodeApplied } from '../engine-records.ts'
 import type { StateStore } from '../state-store.ts'

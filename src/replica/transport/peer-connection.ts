@@ -42,6 +42,8 @@ export class PeerConnection {
   #lastRequestId = 0
   #hello: Hello | null = null
   #isClosed = false
+  /** The other side broke the rules: nothing more of what it sent is believed. */
+  #isRefused = false
   #receivedChunks = 0
   #neverUp: (() => void) | null = null
 
@@ -112,13 +114,18 @@ export class PeerConnection {
   }
 
   respond(id: number, write: ((writer: ByteWriter) => void) | null): void {
-    this.send(
-      makeFrame(FrameType.response, (writer) => {
-        writer.varint(id)
-        writer.u8(write === null ? STATUS_REFUSED : STATUS_ANSWERED)
-        if (write !== null) write(writer)
-      }),
-    )
+    const frame = makeFrame(FrameType.response, (writer) => {
+      writer.varint(id)
+      writer.u8(write === null ? STATUS_REFUSED : STATUS_ANSWERED)
+      if (write !== null) write(writer)
+    })
+    if (frame.length <= FRAME_BYTES_MAX) {
+      this.send(frame)
+      return
+    }
+    // The other side would close the connection, and everything else on it would fail too.
+    this.#callbacks.onProblem(`an answer of ${frame.length} bytes is too long for a frame and is refused`)
+    this.respond(id, null)
   }
 
   close(): void {
@@ -126,7 +133,7 @@ export class PeerConnection {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#isRefused) return
     this.#receivedChunks += 1
     try {
       this.#splitter.feed(chunk, (frame) => this.#onFrame(frame.type, frame.body))
@@ -137,9 +144,10 @@ export class PeerConnection {
   }
 
   #onFrame(type: number, body: ByteReader): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#isRefused) return
     if (type === FrameType.hello) {
-      this.#onHelloFrame(body)
+      if (this.#hello === null) this.#onHelloFrame(body)
+      else this.#refuse('closing a peer connection: a second hello')
       return
     }
     if (this.#hello === null) {
@@ -189,6 +197,7 @@ export class PeerConnection {
   }
 
   #refuse(problem: string): void {
+    this.#isRefused = true
     this.#callbacks.onProblem(problem)
     this.close()
   }
@@ -218,6 +227,7 @@ function decodeHello(body: ByteReader): Hello {
   const host = bytesToUtf8(body.byteString())
   const port = body.u16()
   body.expectEnd()
+  if (from !== 0 && clusterId === '') throw new MalformedBytes('hello of a member without a cluster')
   if (!isNodeId(nodeId)) throw new MalformedBytes('hello with an invalid node id')
   return { clusterId, from: from === 0 ? null : makeReplicaId(from), nodeId, address: { host, port } }
 }

@@ -16,7 +16,7 @@ const PING_MS = 500
  * nothing, and TCP alone would go on trying for a quarter of an hour. Covers the hello too.
  */
 const SILENT_PINGS_MAX = 6
-/** Beyond this many unsent bytes messages are dropped: the peer reads slower than we write. */
+/** Beyond this many unsent bytes messages are dropped and requests fail: the peer reads slower than we write. */
 const BUFFERED_BYTES_MAX = 128 * 1024 * 1024
 /** Bulk transfers wait above this. */
 const BULK_BUFFERED_BYTES_MAX = 1024 * 1024
@@ -79,7 +79,8 @@ export class PeerLink {
 
   request(kind: number, write: (writer: ByteWriter) => void, onResponse: OnResponse): void {
     const connection = this.#connection
-    if (connection === null || !connection.isUp) this.#world.clock.endOfTurn(() => onResponse(null))
+    const isTaken = connection !== null && connection.isUp && connection.bufferedBytes <= BUFFERED_BYTES_MAX
+    if (!isTaken) this.#world.clock.endOfTurn(() => onResponse(null))
     else connection.request(kind, write, onResponse)
   }
 

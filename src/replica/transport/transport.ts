@@ -9,7 +9,6 @@ import assert from 'node:assert/strict'
 import type { ByteReader } from '../../base/byte-reader.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
 import type { GroupId, NodeId, ReplicaId } from '../../base/ids.ts'
-import { makeGroupId } from '../../base/ids.ts'
 import type { Clock } from '../../env/clock.ts'
 import type { Logger } from '../../env/logger.ts'
 import type { Address, Connection, Listener, Network } from '../../env/network.ts'
@@ -17,6 +16,7 @@ import type { Random } from '../../env/random.ts'
 import { FrameType, makeFrame } from './frame.ts'
 import { type Hello, PeerConnection } from './peer-connection.ts'
 import { PeerLink } from './peer-link.ts'
+import { readGroupId } from './read-group-id.ts'
 
 export type TransportIdentity = {
   /** Empty until the node belongs to a cluster. */
@@ -213,7 +213,7 @@ export class Transport {
     if (type === FrameType.request) return this.#onRequest(peer, from, body)
     if (from === null) return false
     if (type === FrameType.raft) {
-      const group = makeGroupId(body.varint())
+      const group = readGroupId(body)
       const count = body.varint()
       const messages: Uint8Array[] = []
       for (let at = 0; at < count; at++) messages.push(body.bytes())
