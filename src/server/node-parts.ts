@@ -43,6 +43,8 @@ const HANDOVER_POLL_MS = 2
 const HANDOVER_MS = 1_000
 /** Rough size of the first command in the log. */
 const BOOTSTRAP_BYTES = 512
+/** Where the log fails, each attempt fails at once. */
+const BOOTSTRAP_PAUSE_MS = 100
 
 export type Founding = { readonly groups: readonly GroupId[]; readonly founding: Membership }
 
@@ -66,6 +68,8 @@ export class NodeParts implements RunningNode {
   #host: GroupHost | null = null
   #routers: Routers | null = null
   #control: ControlService | null = null
+  /** Peers connect as soon as the port is open, which is long before there is a control service. */
+  readonly #earlyAddresses = new Map<ReplicaId, Address>()
   #maintenance: Maintenance | null = null
   #logFailure: Error | null = null
   #space: FreeSpace | null = null
@@ -90,7 +94,7 @@ export class NodeParts implements RunningNode {
       onNotice: (kind, from, body) => this.#host?.onNotice(kind, from, body),
       onPeerClosed: (peer) => this.#host?.onPeerClosed(peer),
       onUnreachable: (peer) => this.#host?.onUnreachable(peer),
-      onPeerAddress: (peer, _nodeId, address) => this.#control?.learnAddress(peer, address),
+      onPeerAddress: (peer, _nodeId, address) => this.#learnAddress(peer, address),
     })
     this.#redisFacts = this.#makeRedisFacts()
     this.#redis = new RedisService({
@@ -155,6 +159,7 @@ export class NodeParts implements RunningNode {
     }
     this.#routers = this.#makeRouters(self)
     this.#control = this.#makeControl(host, this.#routers, self)
+    for (const [peer, address] of this.#earlyAddresses) this.#control.learnAddress(peer, address)
     const foreseen = await this.#foreseen(host, recovered)
     this.#control.start(seed, foreseen)
     host.start()
@@ -253,13 +258,14 @@ export class NodeParts implements RunningNode {
   #bootstrap(clusterId: string, isFirst: boolean): void {
     const command: ClusterCommand = { kind: 'bootstrap', clusterId, node: this.facts }
     const routers = this.#routers as Routers
+    if (this.isStopping) return
     routers.cluster.submit(
       { group: CONTROL_GROUP, isWrite: true, command, bytes: BOOTSTRAP_BYTES, lane: null },
       // Refused: it was founded before the crash after all.
       () => {},
       (failure) => {
         if (this.isStopping) return
-        if (!isFirst) this.#bootstrap(clusterId, false)
+        if (!isFirst) this.#world.clock.setTimer(BOOTSTRAP_PAUSE_MS, () => this.#bootstrap(clusterId, false))
         else {
           const message = `the cluster could not be founded: its first entry was not committed (${failure.kind})`
           this.#fail(
@@ -383,6 +389,11 @@ export class NodeParts implements RunningNode {
         this.#world.logger.warning('free space could not be read', { error: String(error) }),
     )
     this.#spaceTimer = this.#world.clock.setTimer(SPACE_POLL_MS, () => this.#pollSpace())
+  }
+
+  #learnAddress(peer: ReplicaId, address: Address): void {
+    if (this.#control === null) this.#earlyAddresses.set(peer, address)
+    else this.#control.learnAddress(peer, address)
   }
 
   #advertised(address: Address): Address {
