@@ -14,10 +14,11 @@ import { missingAt, NumberedWriter } from './workloads/numbered-writer.ts'
 
 const SEGMENT_BYTES = 16 * 1024
 /** Events of a phase that are made crash points; `START_CRASHES=1` takes all of them. */
-const CRASHES_PER_PHASE = process.env['START_CRASHES'] === undefined ? 60 : Number.POSITIVE_INFINITY
+const CRASHES_PER_PHASE = process.env['START_CRASHES'] === undefined ? 40 : Number.POSITIVE_INFINITY
 const SERVING_MS = 20_000
-/** After it serves: the first writes, and what follows from them. */
-const AFTERWARDS_MS = 30
+/** A phase ends when all serve and this many writes were acknowledged: late crash points put them at risk. */
+const WRITES_AFTERWARDS = 8
+const RUNNING_MS = 300
 
 type Phase = {
   readonly nodes: number
@@ -61,7 +62,7 @@ const PHASES: Readonly<Record<string, Phase>> = {
     nodes: 1,
     prepare: async (cluster) => {
       await firstServes(cluster)
-      await cluster.run(AFTERWARDS_MS)
+      await cluster.run(RUNNING_MS)
       nodeAt(cluster, 0).crash('reset', true)
     },
     begin: (cluster) => nodeAt(cluster, 0).start(),
@@ -97,9 +98,13 @@ async function eventsOf(phase: Phase): Promise<number> {
   const before = cluster.scheduler.eventCount
   phase.begin(cluster)
   await cluster.runUntil('all serve', () => cluster.nodes.every(isMember), SERVING_MS)
-  await cluster.run(AFTERWARDS_MS)
+  const { acknowledged } = writer
+  await cluster.runUntil(
+    'writes are acknowledged',
+    () => acknowledged.length >= WRITES_AFTERWARDS,
+    SERVING_MS,
+  )
   writer.stop()
-  assert(writer.acknowledged.length >= 5, 'late crash points come after acknowledged writes')
   return cluster.scheduler.eventCount - before
 }
 
