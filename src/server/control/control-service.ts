@@ -31,7 +31,6 @@ export type ControlServiceOptions = {
   readonly self: ReplicaId
   /** This node, as it wants to be known. */
   readonly facts: NodeFacts
-  readonly onCatalog: (catalog: Catalog) => void
   /** The cluster does not know this node any more. */
   readonly onExpelled: (error: StorageError) => void
 }
@@ -166,7 +165,6 @@ export class ControlService {
     if (hasJoined && !catalog.nodes.some((node) => node.replicaId === self))
       onExpelled(expulsion(`replica ${self} does not belong to the cluster any more`))
     this.#connectPeers()
-    this.#options.onCatalog(catalog)
   }
 
   /**
