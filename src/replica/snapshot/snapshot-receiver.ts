@@ -130,10 +130,12 @@ export class SnapshotReceiver {
 
   #offer(receiving: Receiving): boolean {
     const { applied, hash, from, term } = receiving
+    // One accepted before may not have been taken yet.
+    const before = this.#complete
     // Before the offer: acceptance asks for it at once.
     this.#complete = { applied, hash }
     const isAccepted = this.#dependencies.offer(applied.position, applied.membership, from, term)
-    if (!isAccepted) this.#complete = null
+    if (!isAccepted) this.#complete = before
     return isAccepted
   }
 
