@@ -52,6 +52,7 @@ export function engineSuite(name: string, options: EngineSuiteOptions): void {
     valueTests(withEngine)
     snapshotTests(withEngine)
     lifeCycleTests(withStore)
+    closingTests(withStore)
     propertyTests(withStore, options.propertyRuns)
   })
 }
@@ -302,7 +303,9 @@ function lifeCycleTests(withStore: WithStore): void {
       await engine.close()
       await (await store.open('group-1')).close()
     }))
+}
 
+function closingTests(withStore: WithStore): void {
   it('answers a closed fault after close, which may be called twice', () =>
     withStore(async (store) => {
       const engine = await store.open('group-1')
