@@ -278,6 +278,23 @@ test('segments that a seal announces are missed, even all of them', async () => 
   assert(log.takeRecovered()[0]?.damage)
 })
 
+test('segments are missed when only the one prepared behind them is left, at every open', async () => {
+  const { sim, put } = await simpleLog()
+  await put(entries(1, 1, 1, 100))
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+  sim.kill()
+  const [used, prepared] = segments(sim)
+  assert(used !== undefined && prepared !== undefined)
+  sim.loseFile(used)
+  for (let open = 1; open <= 3; open++) {
+    const log = await openOn(sim)
+    assert.match(log.losses[0]?.detail ?? '', /missing/)
+    assert.deepEqual(log.takeRecovered(), [])
+    if (open === 2) await log.close()
+    sim.crash()
+  }
+})
+
 describe('repair', () => {
   test('lasts, after the gap was filled; until then the damage stays, even when entries came in', async () => {
     const { sim, put } = await simpleLog()
