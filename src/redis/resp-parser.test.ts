@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { encodeRequest } from '../../test/differential/resp-request.ts'
 import { makeKnownNames } from './known-names.ts'
@@ -259,4 +261,26 @@ describe('RESP parser, properties', () => {
       { seed: 20_260_705, numRuns: 500 },
     )
   })
+})
+
+test('what dribbles in byte by byte takes little more memory than it has bytes', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const shapes = [`*2\r\n$16384\r\n${'x'.repeat(16_383)}`, 'y'.repeat(MAX_LINE_BYTES - 1)]
+  const parsers = shapes.map(() => createRespParser({ maxBulkBytes: MAX_BULK_BYTES }))
+  const bytes = Array.from({ length: 256 }, (_, byte) => Buffer.from([byte]))
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (const [at, parser] of parsers.entries()) {
+    parser.isRestricted = true
+    for (const byte of Buffer.from(shapes[at] as string)) {
+      parser.append(bytes[byte] as Buffer)
+      assert.equal(parser.next(), null)
+    }
+  }
+  collect()
+  const grown = process.memoryUsage().heapUsed - before
+  const held = parsers.reduce((sum, parser) => sum + parser.heldBytes, 0)
+  assert.ok(held > MAX_LINE_BYTES)
+  assert.ok(grown < held + 200_000, `${grown} bytes of memory hold ${held}`)
 })

@@ -64,6 +64,11 @@ const NINE = 0x39
 const MAX_FAST_DIGITS = 10
 const INCOMPLETE = -1
 const NO_CHUNK = Buffer.alloc(0)
+/**
+ * Pieces joined into one string at a time. A string that was put together byte by byte takes some
+ * 30 bytes for each until it is made flat: whoever dribbles would make the server hold that much.
+ */
+const PIECES_MAX = 64
 
 class Parser implements RespParser {
   isRestricted = false
@@ -79,6 +84,7 @@ class Parser implements RespParser {
 
   /** A header or inline line that began in an earlier chunk. */
   #line: ByteString = EMPTY_BYTES
+  #linePieces = 0
   /** The request being filled; null between requests. */
   #args: ByteString[] | null = null
   #argsWanted = 0
@@ -206,7 +212,12 @@ class Parser implements RespParser {
     const takenBytes = Math.min(this.#bulkRemaining, available)
     this.#at += takenBytes
     this.#bulkRemaining -= takenBytes
-    if (this.#bulkRemaining > 0) return false
+    if (this.#bulkRemaining > 0) {
+      // Beyond what strangers may send the pieces are left alone: joining them over and over would cost more.
+      if (this.#bulkParts.length >= PIECES_MAX && this.#bulkPartBytes <= MAX_BULK_BYTES_RESTRICTED)
+        this.#bulkParts = [flat(this.#bulkParts.join(''))]
+      return false
+    }
     const parts = this.#bulkParts
     args.push(parts.length === 1 ? (parts[0] as ByteString) : parts.join(''))
     this.#requestBytes += this.#bulkPartBytes
@@ -309,6 +320,11 @@ class Parser implements RespParser {
   #keepRestAsLine(): void {
     this.#line += this.#chunk.latin1Slice(this.#at, this.#chunk.length)
     this.#at = this.#chunk.length
+    this.#linePieces += 1
+    if (this.#linePieces >= PIECES_MAX) {
+      this.#line = flat(this.#line)
+      this.#linePieces = 0
+    }
     assert(this.#line.length <= MAX_LINE_BYTES + 1)
   }
 
@@ -326,6 +342,11 @@ class Parser implements RespParser {
     this.#bulkPartBytes = 0
     return false
   }
+}
+
+/** The same bytes as one piece of memory. */
+function flat(bytes: ByteString): ByteString {
+  return Buffer.from(bytes, 'latin1').latin1Slice()
 }
 
 export function createRespParser(
