@@ -14,13 +14,10 @@ import type { Clock } from '../../env/clock.ts'
 import type { Disk } from '../../env/disk.ts'
 import type { Logger } from '../../env/logger.ts'
 import type { Random } from '../../env/random.ts'
-import type { Entry } from '../../base/log-entry.ts'
-import type { GroupId } from '../../base/ids.ts'
-import { unreachable } from '../../base/unreachable.ts'
 import { FrameWriter } from './frame-writer.ts'
-import { GroupIndex } from './group-index.ts'
+import { boundOf, GroupBook, RECORD_OVERHEAD_BYTES } from './group-book.ts'
 import { collectSegments } from './log-garbage.ts'
-import { FRAME_BYTES_MAX, SECTOR_BYTES } from './log-format.ts'
+import { SECTOR_BYTES } from './log-format.ts'
 import type { LogContents, SegmentInfo } from './log-recovery.ts'
 import { readLog } from './log-recovery.ts'
 import { SegmentFiles } from './segment-files.ts'
@@ -37,9 +34,6 @@ export type SegmentedLogOptions = {
   readonly segmentBytes: number
 }
 
-/** Upper bound of a record's bytes besides payloads, its share of tags and group list included. */
-const RECORD_OVERHEAD_BYTES = 96
-const ENTRY_OVERHEAD_BYTES = 20
 const SPARE_WRITERS_MAX = 2
 
 type OnDurable = (error?: Error) => void
@@ -58,8 +52,7 @@ type Preparation = { segment: FreshSegment | null; error: unknown }
 export class SegmentedLog implements SharedLog {
   readonly #options: SegmentedLogOptions
   readonly #files: SegmentFiles
-  #groups = new Map<number, GroupIndex>()
-  #damagedGroups = new Set<number>()
+  #book = new GroupBook(new Map(), new Set())
   #segments: SegmentInfo[] = []
   #losses: readonly LogDamage[] = []
   #recovered: readonly RecoveredGroup[] | null = null
@@ -121,7 +114,8 @@ export class SegmentedLog implements SharedLog {
   append(records: readonly LogRecord[], onDurable: OnDurable): void {
     if (this.#status.kind !== 'running' || this.#isClosing) return this.#refuse(onDurable)
     const frame = this.#frameFor(boundOf(records))
-    for (let at = 0; at < records.length; at++) this.#encode(frame, records[at] as LogRecord)
+    for (let at = 0; at < records.length; at++)
+      this.#book.put(frame.writer, frame.segment, records[at] as LogRecord)
     frame.callbacks.push(onDurable)
     this.#counts.appendedRecords += records.length
     this.#scheduleFlush()
@@ -222,85 +216,6 @@ export class SegmentedLog implements SharedLog {
     const frame = { writer, callbacks: [], segment, roomBytes, isInFlight: false }
     this.#queue.push(frame)
     return frame
-  }
-
-  #encode(frame: Frame, record: LogRecord): void {
-    const { writer, segment } = frame
-    switch (record.kind) {
-      case 'entries':
-        if (record.entries.length > 0) this.#encodeEntries(frame, record.group, record.entries)
-        return
-      case 'hardState': {
-        const index = this.#indexOf(record.group)
-        const before = index.hardState
-        const { term, vote } = record.hardState
-        assert(before === null || term >= before.term, `group ${record.group}: term falls to ${term}`)
-        const votesAgain =
-          before !== null && term === before.term && before.vote !== null && vote !== before.vote
-        assert(!votesAgain, `group ${record.group}: vote changes in term ${term}`)
-        index.setHardState(record.hardState, segment)
-        return writer.hardState(record.group, record.hardState)
-      }
-      case 'base': {
-        const { group, position, membership, discardsTail } = record
-        const index = this.#indexOf(group)
-        const isNew = index.baseSegment === 0 && index.last === 0
-        assert(position.index >= index.base.index, `group ${group}: base falls to ${position.index}`)
-        const isKnown = index.termAt(position.index) === position.term
-        assert(
-          isNew || discardsTail || isKnown,
-          `group ${group}: no entry ${position.index} in term ${position.term}`,
-        )
-        index.setBase(position, membership, segment, !discardsTail)
-        return writer.base(group, position, membership, discardsTail)
-      }
-      case 'dropGroup':
-        this.#groups.delete(record.group)
-        this.#damagedGroups.delete(record.group)
-        return writer.dropGroup(record.group)
-      case 'damaged':
-        this.#damagedGroups.add(record.group)
-        return writer.damage(record.group, this.#indexOf(record.group).last, record.damage)
-      case 'repaired': {
-        const index = this.#indexOf(record.group)
-        this.#damagedGroups.delete(record.group)
-        writer.repaired(record.group, index.last, index.lastTerm)
-        if (index.hardState !== null)
-          this.#encode(frame, { kind: 'hardState', group: record.group, hardState: index.hardState })
-        return
-      }
-      default:
-        unreachable(record)
-    }
-  }
-
-  #encodeEntries(frame: Frame, group: GroupId, entries: readonly Entry[]): void {
-    const index = this.#indexOf(group)
-    const first = (entries[0] as Entry).index
-    const previousTerm = index.termAt(first - 1)
-    assert(
-      previousTerm !== null,
-      `group ${group}: entry ${first} does not follow ${index.base.index}–${index.last}`,
-    )
-    const before = frame.writer.recordBytes
-    index.beginEntries(first, frame.segment, 0)
-    for (let at = 0; at < entries.length; at++) {
-      const entry = entries[at] as Entry
-      assert(entry.index === first + at, `group ${group}: entry ${entry.index} where ${first + at} should be`)
-      index.extend(entry.term)
-    }
-    frame.writer.entries(group, previousTerm, entries)
-    const bytes = frame.writer.recordBytes - before
-    index.addEntryBytes(bytes)
-  }
-
-  #indexOf(group: GroupId): GroupIndex {
-    let index = this.#groups.get(group)
-    if (index === undefined) {
-      index = new GroupIndex(group)
-      this.#groups.set(group, index)
-    }
-    return index
   }
 
   #refuse(onDurable: OnDurable): void {
@@ -496,8 +411,10 @@ export class SegmentedLog implements SharedLog {
       throw error
     }
     for (const number of contents.obsolete) await this.#files.remove(number)
-    this.#groups = new Map(finished.map(({ recovered: { group }, index }) => [group, index]))
-    this.#damagedGroups = new Set(recovered.filter((one) => one.damage !== null).map((one) => one.group))
+    this.#book = new GroupBook(
+      new Map(finished.map(({ recovered: { group }, index }) => [group, index])),
+      new Set(recovered.filter((one) => one.damage !== null).map((one) => one.group)),
+    )
     this.#losses = contents.losses.map((loss) => ({ ...loss, lastSyncedIndex: null }))
     this.#recovered = recovered
     this.#status = { kind: 'running' }
@@ -534,10 +451,13 @@ export class SegmentedLog implements SharedLog {
       logger: this.#options.logger,
       rewriteBytesMax: Math.floor(this.#options.segmentBytes / 8),
       segments: () => this.#segments,
-      groups: () => this.#groups,
-      mayCollect: () => this.#status.kind === 'running' && !this.#isClosing && this.#damagedGroups.size === 0,
+      groups: () => this.#book.groups,
+      mayCollect: () =>
+        this.#status.kind === 'running' && !this.#isClosing && this.#book.damagedGroups.size === 0,
       append: (records) =>
-        this.#appended((frame) => records.forEach((record) => this.#encode(frame, record)), boundOf(records)),
+        this.#appended((frame) => {
+          for (const record of records) this.#book.put(frame.writer, frame.segment, record)
+        }, boundOf(records)),
       raiseFloor: async (floor) => {
         await this.#appended((frame) => frame.writer.floor(floor), RECORD_OVERHEAD_BYTES)
         this.#floor = Math.max(this.#floor, floor)
@@ -553,24 +473,4 @@ export class SegmentedLog implements SharedLog {
       this.#scheduleFlush()
     })
   }
-}
-
-/** No fewer bytes than the records will take in a frame. */
-function boundOf(records: readonly LogRecord[]): number {
-  let bytes = 0
-  for (let at = 0; at < records.length; at++) {
-    const record = records[at] as LogRecord
-    bytes += RECORD_OVERHEAD_BYTES
-    if (record.kind === 'entries') {
-      const entries = record.entries
-      for (let place = 0; place < entries.length; place++) {
-        bytes += (entries[place] as Entry).payload.length + ENTRY_OVERHEAD_BYTES
-      }
-    } else if (record.kind === 'base') bytes += record.membership.length
-    else if (record.kind === 'damaged') bytes += 4 * (record.damage.path.length + record.damage.detail.length)
-  }
-  // One tag per sector, and the tags of the list of what they displaced.
-  bytes += Math.ceil(bytes / 256)
-  assert(bytes <= FRAME_BYTES_MAX / 2, `an append of ${bytes} bytes`)
-  return bytes
 }
