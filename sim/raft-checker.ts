@@ -111,7 +111,7 @@ class Shadow {
   /** As far as Readys were taken. */
   handed: TermLog
   /** What was durable before the disk lost it: acknowledged, and not forgotten by those who counted on it. */
-  lost: TermLog | null = null
+  lost: readonly TermLog[] = []
   membershipIndexes: number[]
   writes: Write[] = []
   isRunning = true
@@ -155,7 +155,7 @@ class Checker implements RaftChecker {
     const shadow = new Shadow(state)
     shadow.applied = state.applied
     shadow.term = state.hardState.term
-    if (state.mayVoteFrom !== null) shadow.lost = before?.lost ?? before?.durable ?? null
+    if (state.mayVoteFrom !== null && before !== undefined) shadow.lost = [...before.lost, before.durable]
     this.#shadows.set(id, shadow)
     const log = shadow.handed
     this.#register(log, state.entries)
@@ -333,7 +333,7 @@ class Checker implements RaftChecker {
   #hasHeld(id: ReplicaId, index: number, term: number): boolean {
     const shadow = this.#shadows.get(id)
     if (shadow === undefined) return false
-    return shadow.durable.holds(index, term) || (shadow.lost?.holds(index, term) ?? false)
+    return shadow.durable.holds(index, term) || shadow.lost.some((log) => log.holds(index, term))
   }
 
   #checkVote(shadow: Shadow, voter: ReplicaId, term: Term, candidate: ReplicaId): void {

@@ -77,6 +77,7 @@ class RaftCluster {
   #paused: ReplicaId | null = null
   /** Sends, but hears nothing. */
   #deaf: ReplicaId | null = null
+  readonly #flapping: ReplicaId
   readonly #electionTicks: number
   readonly #voters: readonly ReplicaId[]
   readonly #mayChangeMembership: boolean
@@ -94,18 +95,19 @@ class RaftCluster {
     this.#seed = seed
     this.#random = createSimRandom(seed)
     const random = this.#random
-    const mayChangeMembership = random.chance(0.5)
+    const mayChangeMembership = random.chance(0.4)
     this.#mayChangeMembership = mayChangeMembership
     this.#lossChance = random.chance(0.5) ? random.next() * 0.3 : 0
     this.#doubleChance = random.chance(0.5) ? random.next() * 0.3 : 0
     this.#reorders = random.chance(0.6)
     this.#isEager = random.chance(0.7)
-    this.#burst = random.pick([1, 3, 10, 30])
+    this.#burst = random.pick([2, 10, 30, 100])
     const ids = Array.from({ length: REPLICAS_MAX }, (_, at) => makeReplicaId(at + 1))
     const voters = ids.slice(0, random.pick([1, 2, 3, 3, 3, 5]))
     // With fewer voters a damaged one is needed for every quorum, and may rightly block for ever.
-    this.#mayDamage = !mayChangeMembership && voters.length >= 3 && random.chance(0.5)
+    this.#mayDamage = !mayChangeMembership && voters.length >= 3 && random.chance(0.7)
     this.#voters = voters
+    this.#flapping = random.pick(voters)
     this.#weights = drawWeights(random, mayChangeMembership, this.#mayDamage)
     const membership = { voters, votersOutgoing: [], learners: [], learnersNext: [] }
     const options = drawOptions(random)
@@ -295,6 +297,10 @@ class RaftCluster {
         return
       case 'betray':
         return this.#betray()
+      case 'usurp':
+        return this.#usurp()
+      case 'flap':
+        return this.#flap()
       case 'unreachable':
         return host.call((raft) => raft.reportUnreachable(peer))
     }
@@ -371,6 +377,20 @@ class RaftCluster {
     host.damage(index as LogIndex, this.#random.between(index - 1, last) as LogIndex)
   }
 
+  /** One that reads and restarts all the time: answers to its earlier incarnations are always on the way. */
+  #flap(): void {
+    const host = this.#awake.find(({ id }) => id === this.#flapping)
+    if (host === undefined) return
+    if (this.#random.chance(0.7)) {
+      host.askRead(this.#nextContext++)
+      return
+    }
+    this.#crashes++
+    host.crash(host.pendingWrites, 0)
+    host.start()
+    for (const each of this.#awake) if (each.raft.role === 'leader') this.#propose(each)
+  }
+
   /** The leader goes silent just as one that acknowledged its entries forgets them: the others may lack them. */
   #betray(): void {
     const leader = this.#awake.find((host) => host.raft.role === 'leader')
@@ -408,6 +428,33 @@ class RaftCluster {
     const isolates = this.#random.chance(0.5)
     const sideOf = (host: RaftHost): number => (isolates ? Number(host === alone) : this.#random.below(2))
     this.#setSides(new Map(this.#hosts.map((host) => [host.id, sideOf(host)])))
+    if (isolates && this.#random.chance(0.7)) this.#burden(alone)
+  }
+
+  /** Time goes on for the others until they may have chosen another leader; then the old one may be back. */
+  #usurp(): void {
+    const leader = this.#awake.find((host) => host.raft.role === 'leader')
+    if (leader === undefined) return
+    this.#setSides(new Map(this.#hosts.map((host) => [host.id, Number(host === leader)])))
+    this.#burden(leader)
+    for (let ticks = this.#random.below(3 * this.#electionTicks); ticks > 0; ticks--) {
+      for (const host of this.#awake) if (host !== leader) host.call((raft) => raft.tick())
+      for (let left = this.#random.below(30); left > 0; left--) {
+        this.#deliverSome()
+        for (const host of this.#awake) host.takeAllReadys()
+        this.#persistSome(this.#random.pick(this.#awake))
+      }
+    }
+    this.#propose(this.#leaderOr(leader))
+    if (this.#random.chance(0.5)) this.#setSides(null)
+  }
+
+  /** A leader that is cut off goes on logging what will be replaced. */
+  #burden(host: RaftHost): void {
+    if (!this.#awake.includes(host)) return
+    for (let left = this.#random.between(1, 5); left > 0; left--) this.#propose(host)
+    host.takeAllReadys()
+    this.#persistSome(host)
   }
 
   #setSides(side: ReadonlyMap<ReplicaId, number> | null): void {

@@ -27,6 +27,8 @@ export type Action =
   | 'pause'
   | 'resume'
   | 'betray'
+  | 'usurp'
+  | 'flap'
 
 export function drawOptions(random: SimRandom): HostOptions {
   return {
@@ -52,11 +54,12 @@ export function drawWeights(random: SimRandom, mayChangeMembership: boolean, may
     work: 60,
     persist: 10 + random.below(100),
     propose: 1 + random.below(12),
-    read: sometimes(20),
+    read: 2 + sometimes(20),
     crash,
     restart: crash * (1 + random.next() * 3),
     partition,
-    heal: partition * (0.2 + random.next() * 2),
+    // Some last long enough for an election on the other side, and for another after it.
+    heal: partition * (0.05 + random.next() * 0.8),
     membership: mayChangeMembership ? random.next() * 3 : 0,
     transfer: sometimes(0.5),
     peerClosed: sometimes(3),
@@ -65,7 +68,9 @@ export function drawWeights(random: SimRandom, mayChangeMembership: boolean, may
     checkpoint: sometimes(8),
     unreachable: sometimes(1),
     pause,
-    resume: pause * (0.1 + random.next()),
-    betray: mayDamage ? sometimes(2) : 0,
+    resume: pause * (0.05 + random.next() * 0.5),
+    betray: mayDamage ? 2 * random.next() : 0,
+    usurp: sometimes(3),
+    flap: random.chance(0.3) ? 15 * random.next() : 0,
   }
 }
