@@ -295,6 +295,43 @@ test('a machine that was replaced under its name stops and says why, running or 
   assertExpelled(third.startFailure ?? third.failure)
 })
 
+test('a follower whose loop stood still for a second causes no election', async () => {
+  const story = await tell(3)
+  const termOf = (node: SimNode): number => Math.max(...statusOf(node).groups.map(({ term }) => term))
+  const before = story.cluster.nodes.map(termOf)
+  const [frozen] = story.followers() as [SimNode]
+  for (let again = 0; again < 5; again++) {
+    frozen.clock?.freeze()
+    await story.cluster.run(1_000)
+    frozen.clock?.thaw()
+    await story.cluster.run(300)
+  }
+  assert.deepEqual(story.cluster.nodes.map(termOf), before)
+})
+
+test('a client that is silent for longer than CONFIG timeout is closed; one that is not stays', async () => {
+  const story = await tell(1)
+  const [node] = story.cluster.nodes as [SimNode]
+  const silent = await story.client(node)
+  const lively = await story.client(node)
+  await story.settle('CONFIG', lively.call('CONFIG', 'SET', 'timeout', '3'))
+  for (let second = 0; second < 8; second++) {
+    assert.deepEqual(await story.settle('INCR', lively.call('INCR', 'n')), count(second + 1))
+    await story.cluster.run(1_000)
+  }
+  assert.deepEqual([silent.isConnected, lively.isConnected], [false, true])
+})
+
+test('INFO names the port, and counts the keys', async () => {
+  const story = await tell(1)
+  const client = await story.client(story.cluster.nodes[0] as SimNode)
+  for (const key of ['a', 'b', 'c']) await story.settle('SET', client.call('SET', key, 'v'))
+  const info = await story.settle('INFO', client.call('INFO'))
+  assert.ok(info.kind === 'bulk')
+  assert.match(info.text, /^tcp_port:6379\r$/m)
+  assert.match(info.text, /^db0:keys=3\r$/m)
+})
+
 function assertExpelled(error: unknown): void {
   assert.ok(error instanceof StorageError, String(error))
   assert.equal(error.name, 'joinRefused')

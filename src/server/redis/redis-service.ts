@@ -44,6 +44,13 @@ type Client = {
   readonly protocol: RedisConnection
 }
 
+type Parked = {
+  readonly parsed: ParsedCommand
+  readonly lane: WriteLane | null
+  readonly respond: (reply: Reply) => void
+  readonly untilMs: number
+}
+
 const TOO_MANY_CLIENTS = '-ERR max number of clients reached\r\n'
 /** What a command takes in the log beside its arguments. */
 const COMMAND_OVERHEAD_BYTES = 16
@@ -55,6 +62,7 @@ export class RedisService {
   #lastId = 0
   #isDraining = false
   #idleTimer: Timer | null = null
+  #parked: Parked[] = []
 
   constructor(options: RedisServiceOptions) {
     this.#options = options
@@ -180,8 +188,9 @@ export class RedisService {
   /** `lane`: of this connection's writes; null for a read. */
   #submit(parsed: ParsedCommand, lane: WriteLane | null, respond: (reply: Reply) => void): void {
     const router = this.#options.router()
-    if (router === null || this.#options.facts.isLoading()) {
-      respond(LOADING)
+    // Behind those that wait, too: nothing may overtake.
+    if (router === null || this.#options.facts.isLoading() || this.#parked.length > 0) {
+      this.#park({ parsed, lane, respond, untilMs: this.#options.clock.monotonicMs() + LOADING_PATIENCE_MS })
       return
     }
     const group = this.#groupOf(parsed)
@@ -199,6 +208,32 @@ export class RedisService {
     router.submit({ group, isWrite: lane !== null, command, bytes, lane }, respond, (failure) =>
       respond(error(redisErrorLine(failureError(failure)))),
     )
+  }
+
+  /** Until the node serves, commands wait: a client that reconnects to a node that just started sees a pause. */
+  #park(parked: Parked): void {
+    if (this.#parked.length >= PARKED_MAX) {
+      parked.respond(LOADING)
+      return
+    }
+    this.#parked.push(parked)
+    if (this.#parked.length === 1) this.#watchParked()
+  }
+
+  #watchParked(): void {
+    const { clock, facts, router } = this.#options
+    clock.setTimer(PARKED_POLL_MS, () => {
+      const isServing = router() !== null && !facts.isLoading()
+      const nowMs = clock.monotonicMs()
+      const parked = this.#parked
+      this.#parked = []
+      for (const entry of parked) {
+        if (isServing) this.#submit(entry.parsed, entry.lane, entry.respond)
+        else if (this.#isDraining || entry.untilMs <= nowMs) entry.respond(LOADING)
+        else this.#parked.push(entry)
+      }
+      if (this.#parked.length > 0) this.#watchParked()
+    })
   }
 
   /** One group for all keys of a command; commands without keys go to the first. */
@@ -219,6 +254,10 @@ export class RedisService {
 
 const DRAIN_POLL_MS = 2
 const IDLE_POLL_MS = 1_000
+/** Commands that wait until the node serves, and for how long. */
+const PARKED_MAX = 10_000
+const PARKED_POLL_MS = 5
+const LOADING_PATIENCE_MS = 10_000
 const LOADING = error('LOADING Holdfast is waiting for its cluster')
 const CROSS_SLOT = error("CROSSSLOT Keys in request don't hash to the same slot")
 
