@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ByteString } from '../base/bytes.ts'
+import type { Done, Machine, MachineView, Need } from '../base/machine.ts'
+import type { ExecutionView } from './execution.ts'
+import { keysAhead, type Upcoming } from './look-ahead.ts'
+import type { StateStore } from './state-store.ts'
+
+/** A command reads one key, then writes another. */
+type Copy = { readonly from: ByteString; readonly to: ByteString }
+
+const context = { timeMs: 1, seed: 1, machineVersion: 1 }
+const executed: Copy[] = []
+const machine = {
+  execute(view: MachineView, command: Copy): Done<string> | Need {
+    executed.push(command)
+    const value = view.get(command.from)
+    if (value === undefined) return { kind: 'need', keys: [command.from], ranges: [] }
+    return { kind: 'done', reply: '', writes: [{ partition: 0, key: command.to, value }], clearsData: false }
+  },
+} as unknown as Machine<Copy, string>
+
+function lookAhead(known: ReadonlySet<ByteString>, commands: readonly Copy[]): readonly ByteString[] {
+  const view = { fetched: null, get: (key: ByteString) => (known.has(key) ? 'v' : undefined) }
+  const store = {
+    unknownOldValues: (writes: readonly { readonly key: ByteString }[]) =>
+      writes.map(({ key }) => key).filter((key) => !known.has(key)),
+  }
+  const upcoming = commands.map((command): Upcoming<Copy> => ({ command, context }))
+  executed.length = 0
+  return [...keysAhead(machine, store as unknown as StateStore, view as unknown as ExecutionView, upcoming)]
+}
+
+test('names what commands read, and what they overwrite once that is known', () => {
+  const commands = [
+    { from: 'a', to: 'b' },
+    { from: 'k', to: 'c' },
+    { from: 'a', to: 'd' },
+    { from: 'k', to: 'k' },
+  ]
+  assert.deepEqual(lookAhead(new Set(['k']), commands), ['a', 'c'])
+})
+
+test('looks at a bounded number of commands', () => {
+  const commands = Array.from({ length: 1_000 }, (_value, at) => ({ from: `k${at % 3}`, to: 'x' }))
+  assert.deepEqual(lookAhead(new Set(), commands), ['k0', 'k1', 'k2'])
+  assert.equal(executed.length, 256)
+})
