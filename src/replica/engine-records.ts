@@ -68,6 +68,18 @@ export function garbageRanges(epochs: Epochs): readonly EngineKeyRange[] {
   ]
 }
 
+/**
+ * What a state under `next` makes garbage while the process runs: the state of now, and older epochs.
+ * Newer ones are being received: they may be the state after that.
+ */
+export function supersededRanges(now: Epochs, next: Epochs): readonly EngineKeyRange[] {
+  const ranges = [dataEpochs(0, next.data), metaEpochs(0, next.meta)]
+  // A clear may have moved the data to an epoch younger than the snapshot's.
+  if (now.data > next.data) ranges.push(dataEpochs(now.data, now.data + 1))
+  if (now.meta > next.meta) ranges.push(metaEpochs(now.meta, now.meta + 1))
+  return ranges
+}
+
 export function hashChunkKey(chunk: number): ByteString {
   return HASH_PREFIX + String.fromCharCode(chunk >>> 8, chunk & 0xff)
 }

@@ -387,6 +387,21 @@ async function receiveAndInstall(store: StateStore): Promise<void> {
   await store.install(applied, hash)
 }
 
+test('a snapshot that comes in while an earlier one is installed keeps its records', async () => {
+  const engines = createMemoryEngineStore()
+  const engine = await engines.open('e')
+  const { store } = open(engine)
+  await applyEntry(store, [put('a', '1')])
+  const earlier = await receive(store, [{ key: 'b', value: 'earlier' }], 9)
+  const later = await receive(store, SNAPSHOT, 12)
+  await store.install(earlier.applied, earlier.hash)
+  assert.equal((await store.fetch(['b'], [])).values.get('b'), 'earlier')
+  await store.install(later.applied, later.hash)
+  const found = await readState(engine)
+  assert.equal(found.applied.position.index, 12)
+  assert.deepEqual(sorted(found.records), sorted(SNAPSHOT))
+})
+
 test('after an install reads see the snapshot, and flushes go on from there', async () => {
   const engines = createMemoryEngineStore()
   const engine = await engines.open('e')

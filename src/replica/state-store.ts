@@ -24,8 +24,8 @@ import {
   dataEpochs,
   type EngineKeys,
   encodeApplied,
-  garbageRanges,
   makeEngineKeys,
+  supersededRanges,
   metaEpochs,
 } from './engine-records.ts'
 import { type Layer, Overlay } from './overlay.ts'
@@ -343,10 +343,12 @@ export class StateStore {
     this.#isInstalling = true
     await this.#flushEnd()
     if (this.#failure !== null) throw this.#failure
-    const operations: EngineOperation[] = garbageRanges(applied.epochs).map((range) => ({
-      kind: 'deleteRange',
-      ...range,
-    }))
+    const operations: EngineOperation[] = supersededRanges(this.#keys.epochs, applied.epochs).map(
+      (range) => ({
+        kind: 'deleteRange',
+        ...range,
+      }),
+    )
     operations.push(...hash.takeAll())
     operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
     try {
