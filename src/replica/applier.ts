@@ -16,7 +16,7 @@ import type { Context, Done, Machine, Need } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
 import { commandSeed, decodePayload, type EntryPayload } from './entry-payload.ts'
 import { ExecutionView, needOf } from './execution.ts'
-import { keysAhead, type Upcoming } from './look-ahead.ts'
+import { AHEAD_KEYS_MIN, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
 import type { StateStore } from './state-store.ts'
 
 /** Main-loop time one slice of applying may take before other events get their turn. */
@@ -65,6 +65,7 @@ export class Applier<Command, Reply> {
   #isPaused = false
   #isStopped = false
   #commandsUntilClockRead = COMMANDS_PER_CLOCK_READ
+  #aheadKeysMax = AHEAD_KEYS_MIN
 
   constructor(
     machine: Machine<Command, Reply>,
@@ -216,7 +217,11 @@ export class Applier<Command, Reply> {
     this.#isBusy = true
     const generation = this.#generation
     this.#view.fulfil(this.#withKeysAhead(need.keys), need.ranges).then(
-      () => this.#goOn(generation),
+      () => {
+        if (generation === this.#generation)
+          this.#aheadKeysMax = nextKeysMax(this.#aheadKeysMax, this.#view.fetchedBytes)
+        this.#goOn(generation)
+      },
       (error) => {
         if (generation === this.#generation) this.#fail(error)
       },
@@ -225,7 +230,7 @@ export class Applier<Command, Reply> {
 
   /** While it waits anyway, it fetches for the commands behind this one too. */
   #withKeysAhead(needed: readonly ByteString[]): readonly ByteString[] {
-    const ahead = keysAhead(this.#machine, this.#store, this.#view, this.#upcoming())
+    const ahead = keysAhead(this.#machine, this.#store, this.#view, this.#upcoming(), this.#aheadKeysMax)
     return ahead.size === 0 ? needed : [...new Set([...needed, ...ahead])]
   }
 

@@ -22,6 +22,13 @@ export class ExecutionView implements MachineView {
     return this.#fetched
   }
 
+  /** Of the values; a measure of what a trip brings. */
+  get fetchedBytes(): number {
+    let bytes = 0
+    for (const value of this.#fetched?.values.values() ?? []) bytes += value?.length ?? 0
+    return bytes
+  }
+
   get(key: ByteString): ByteString | null | undefined {
     const known = this.#store.get(key)
     if (known !== undefined || this.#fetched === null) return known

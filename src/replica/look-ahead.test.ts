@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { ByteString } from '../base/bytes.ts'
 import type { Done, Machine, MachineView, Need } from '../base/machine.ts'
 import type { ExecutionView } from './execution.ts'
-import { keysAhead, type Upcoming } from './look-ahead.ts'
+import { AHEAD_KEYS_MIN, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
 import type { StateStore } from './state-store.ts'
 
 /** A command reads one key, then writes another. */
@@ -20,7 +20,11 @@ const machine = {
   },
 } as unknown as Machine<Copy, string>
 
-function lookAhead(known: ReadonlySet<ByteString>, commands: readonly Copy[]): readonly ByteString[] {
+function lookAhead(
+  known: ReadonlySet<ByteString>,
+  commands: readonly Copy[],
+  keysMax = AHEAD_KEYS_MIN,
+): readonly ByteString[] {
   const view = { fetched: null, get: (key: ByteString) => (known.has(key) ? 'v' : undefined) }
   const store = {
     unknownOldValues: (writes: readonly { readonly key: ByteString }[]) =>
@@ -28,7 +32,14 @@ function lookAhead(known: ReadonlySet<ByteString>, commands: readonly Copy[]): r
   }
   const upcoming = commands.map((command): Upcoming<Copy> => ({ command, context }))
   executed.length = 0
-  return [...keysAhead(machine, store as unknown as StateStore, view as unknown as ExecutionView, upcoming)]
+  const ahead = keysAhead(
+    machine,
+    store as unknown as StateStore,
+    view as unknown as ExecutionView,
+    upcoming,
+    keysMax,
+  )
+  return [...ahead]
 }
 
 test('names what commands read, and what they overwrite once that is known', () => {
@@ -45,4 +56,15 @@ test('looks at a bounded number of commands', () => {
   const commands = Array.from({ length: 1_000 }, (_value, at) => ({ from: `k${at % 3}`, to: 'x' }))
   assert.deepEqual(lookAhead(new Set(), commands), ['k0', 'k1', 'k2'])
   assert.equal(executed.length, 256)
+})
+
+test('names fewer keys when values are large, and more again when they are not', () => {
+  const commands = Array.from({ length: 100 }, (_value, at) => ({ from: `k${at}`, to: 'x' }))
+  assert.equal(lookAhead(new Set(), commands, 5).length, 5)
+  let keysMax = AHEAD_KEYS_MIN
+  for (let trip = 0; trip < 20; trip++) keysMax = nextKeysMax(keysMax, 1_000)
+  assert.equal(keysMax, 512)
+  for (let trip = 0; trip < 20; trip++) keysMax = nextKeysMax(keysMax, 100_000_000)
+  assert.equal(keysMax, 1)
+  assert.equal(nextKeysMax(keysMax, 0), 2)
 })
