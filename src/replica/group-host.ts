@@ -10,7 +10,7 @@ import { storageError } from '../base/errors.ts'
 import { CONTROL_GROUP, type GroupId, type ReplicaId } from '../base/ids.ts'
 import { makeLogIndex } from '../base/log-entry.ts'
 import type { Clock, Timer } from '../env/clock.ts'
-import type { Engine, EngineStore } from '../env/engine.ts'
+import { type Engine, EngineFault, type EngineStore } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
 import type { Random } from '../env/random.ts'
 import { createRaft } from '../raft/create-raft.ts'
@@ -124,7 +124,9 @@ export class GroupHost {
       }
       await this.#open(found.group, (engine) =>
         recoverGroupState(engine, found, this.#self, this.#world.logger),
-      )
+      ).catch((error: unknown) => {
+        throw explainDamage(found.group, error)
+      })
     }
     return recovered
   }
@@ -393,6 +395,20 @@ async function hasAppliedRecord(engines: EngineStore, name: string): Promise<boo
   } finally {
     await engine.close()
   }
+}
+
+/**
+ * The log and the peers could replace a damaged engine; whether they have all of it is not for the node to
+ * guess: what it takes for damage on every machine at once must not be thrown away on every machine at once.
+ */
+function explainDamage(group: GroupId, error: unknown): unknown {
+  if (!(error instanceof EngineFault) || error.kind !== 'corruption') return error
+  const directory = `engines/${groupEngineName(group)}`
+  return storageError('engineDamaged', {
+    message: `the engine of group ${group} is damaged: ${error.message}`,
+    cause: error,
+    hint: `Nothing was changed. Move ${directory} out of the data directory, keep it as evidence, and start again: its content comes from the log, or from a peer. A node without peers whose log does not go back far enough refuses again: then put ${directory} back, or restore a backup.`,
+  })
 }
 
 function lostGroup(group: GroupId, losses: readonly LogDamage[]): Error {

@@ -1,7 +1,7 @@
 /** Starts that must fail: one clear line with a code, what to do, exit code 1, and nothing changed. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -99,6 +99,35 @@ test('a damaged identity is corruption, and an identity that is gone is not repl
     /2009 fileMissing: .*no file identity, but is not empty: it holds log/,
   )
   assert.ok(!(await readdir(lost)).includes('identity'))
+})
+
+test('a damaged engine is refused with what to do; done so, the node starts', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const first = await startNodeProcess(t, directory)
+  first.kill('SIGTERM')
+  await first.exited
+  const engine = join(directory, 'engines', 'group-1')
+  await writeFile(join(engine, 'CURRENT'), 'MANIFEST-0000\n')
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const err = await refusal(t, directory, [])
+    assert.match(err, /1006 engineDamaged: the engine of group 1 is damaged: .*CURRENT/)
+    assert.match(err, /Move engines\/group-1 out of the data directory/)
+  }
+  await rename(engine, `${directory}-evidence`)
+  t.after(() => rm(`${directory}-evidence`, { recursive: true }))
+  await startNodeProcess(t, directory)
+})
+
+test('a log that is gone is refused, at every start', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const first = await startNodeProcess(t, directory)
+  first.kill('SIGTERM')
+  await first.exited
+  await rm(join(directory, 'log'), { recursive: true })
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    assert.match(await refusal(t, directory, []), /1005 logDamaged: .*its log is gone/)
+  }
+  assert.ok(!(await readdir(directory)).includes('log'))
 })
 
 test('a directory that can not be written is refused', async (t) => {

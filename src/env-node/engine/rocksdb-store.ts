@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import type { Dirent } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Engine, EngineStore } from '../../env/engine.ts'
 import type { Logger } from '../../env/logger.ts'
 import {
@@ -97,8 +97,10 @@ class RocksStore implements EngineStore {
   async #open(name: string): Promise<Engine> {
     const folder = join(this.#directory, name)
     // RocksDB's own attempt to make the folder never returns when the parent can't be made.
-    const isNew = (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined
-    if (isNew) await syncFolder(this.#directory)
+    const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+    if (made !== undefined) await syncFolder(this.#directory)
+    // Its own name too, before anything in it lets the log be cut.
+    if (made === this.#directory) await syncFolder(dirname(this.#directory))
     await rm(join(this.#directory, DESTROYED_PREFIX + name), { recursive: true, force: true })
     const { witness, isUnreadable } = await readWitness(folder)
     if (isUnreadable)
