@@ -17,7 +17,7 @@ import type {
   StorageStatus,
 } from './node-status.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: only what all groups have in common is read
+// oxlint-disable-next-line typescript/no-explicit-any -- only what all groups have in common is read
 type AnyGroup = Group<any, any>
 
 export type StatusSources = {

@@ -117,7 +117,7 @@ export class NodeParts implements RunningNode {
   }
 
   get isServing(): boolean {
-    return this.#control?.catalog != null
+    return (this.#control?.catalog ?? null) !== null
   }
 
   get endpoints(): NodeEndpoints {

@@ -205,8 +205,8 @@ type Target = {
   readonly http: Place
   readonly peer: Place
   /** The process is the same one, and answers the next client on both client ports. */
-  survives(what: string, password?: string): Promise<void>
-  residentBytes(): Promise<number>
+  readonly survives: (what: string, password?: string) => Promise<void>
+  readonly residentBytes: () => Promise<number>
 }
 
 async function startTarget(t: TestContext, environment: Record<string, string> = {}): Promise<Target> {

@@ -24,7 +24,7 @@ export type RoutersOptions = {
   readonly transport: Transport
   readonly self: ReplicaId
   readonly machines: Machines
-  // biome-ignore lint/suspicious/noExplicitAny: a group's types follow from its number
+  // oxlint-disable-next-line typescript/no-explicit-any -- a group's types follow from its number
   readonly localGroup: (group: GroupId) => Group<any, any> | null
   readonly members: () => readonly ReplicaId[]
   readonly logFailure: () => Error | null
