@@ -2,6 +2,7 @@
  * Clusters of real processes on this machine, one data directory per node, for killing.
  */
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,9 +49,16 @@ const LAG_MAX = 200
 /** A node that came back applies what it had logged; until then it should not be the next to lead. */
 const APPLY_LAG_MAX = 50
 
+/** Removed also when the run is interrupted, after the nodes were killed (node-process.ts). */
+const directories = new Set<string>()
+process.on('exit', () => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
+
 /** All nodes serve, and every group has all of them as voters. */
 export async function startCluster(options: ClusterOptions): Promise<RealCluster> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-nemesis-'))
+  directories.add(directory)
   const ports = await takeFreePorts(options.nodes * 3)
   const nodes = Array.from({ length: options.nodes }, (_value, at) => {
     const id = `n${at + 1}`
@@ -143,6 +151,7 @@ export class RealCluster {
   async destroy(): Promise<void> {
     await this.stopAll()
     await rm(this.directory, { recursive: true, force: true })
+    directories.delete(this.directory)
   }
 
   async #statuses(): Promise<readonly StatusView[]> {
