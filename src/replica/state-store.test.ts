@@ -451,3 +451,78 @@ test('a snapshot that is given up leaves nothing behind', async () => {
   await store.discardStaged(epoch)
   assert.equal((await engine.range({ from: 'D', to: 'N', limit: 100 })).length, 0)
 })
+
+/** Readings that the test lets through when it likes, whatever else the engine does meanwhile. */
+function withSlowReads(engine: Engine, isLate: boolean): { engine: Engine; release: () => void } {
+  let release: () => void = () => undefined
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const getMany = async (keys: readonly string[]) => {
+    const early = isLate ? null : engine.getMany(keys)
+    await gate
+    return early ?? engine.getMany(keys)
+  }
+  const slow: Engine = {
+    getMany,
+    range: (range) => engine.range(range),
+    write: (operations) => engine.write(operations),
+    snapshot: () => engine.snapshot(),
+    persist: () => engine.persist(),
+    verify: (onProgress) => engine.verify(onProgress),
+    close: () => engine.close(),
+  }
+  return { engine: slow, release }
+}
+
+function putKnown(store: StateStore, key: string, value: string, before: string | null): void {
+  const { index } = store.applied.position
+  const keys = makeEngineKeys(store.applied.epochs)
+  const fetched = { values: new Map([[key, before]]), ranges: [], flushCount: -1, keys }
+  store.write([{ partition: partitionOf(key), key, value }], false, fetched, index)
+  store.finishEntry({ term: makeTerm(1), index: makeLogIndex(index + 1) }, index, 1, MEMBERSHIP)
+}
+
+for (const isLate of [true, false]) {
+  test(`a read that a write and its flush overtook answers with the write (read ${isLate ? 'late' : 'early'})`, async () => {
+    const slow = withSlowReads(await createMemoryEngineStore().open('e'), isLate)
+    const { store } = open(slow.engine, { ...LIMITS, cacheBytes: 0 })
+    putKnown(store, 'a', '1', null)
+    await store.flushAll()
+    const fetching = store.fetch(['a'], [])
+    putKnown(store, 'a', '2', '1')
+    await store.flushAll()
+    slow.release()
+    assert.equal((await fetching).values.get('a'), '2')
+  })
+
+  test(`a read during an install sees the old state or the new one, never the gap (read ${isLate ? 'late' : 'early'})`, async () => {
+    const gated = createGatedEngine(await createMemoryEngineStore().open('e'), true)
+    const slow = withSlowReads(gated.engine, isLate)
+    const { store } = open(slow.engine, { ...LIMITS, cacheBytes: 0 })
+    putKnown(store, 'b', '1', null)
+    await store.flushAll()
+    const { applied, hash } = await receive(store, SNAPSHOT, 9)
+    const fetching = store.fetch(['a', 'b'], [])
+    gated.isOpen = false
+    const installing = store.install(applied, hash)
+    slow.release()
+    await gated.releaseAll()
+    await installing
+    assert.deepEqual([...(await fetching).values.values()], ['received', null])
+  })
+}
+
+test('what was fetched is not current any more once a flush has ended', async () => {
+  const { store } = open(await createMemoryEngineStore().open('e'), { ...LIMITS, cacheBytes: 0 })
+  putKnown(store, 'a', '1', null)
+  await store.flushAll()
+  const view = new ExecutionView(store)
+  await view.fulfil(['a'], [])
+  assert.equal(view.get('a'), '1')
+  putKnown(store, 'a', '2', '1')
+  assert.equal(view.get('a'), '2')
+  await store.flushAll()
+  view.refresh()
+  assert.equal(view.get('a'), undefined)
+})
