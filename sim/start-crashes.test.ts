@@ -1,5 +1,5 @@
 /**
- * A crash at every event of a node's first start, of the join of a second node, on either side, and of
+ * A crash at every event, and a disk error at every call, of a node's first start, of the join of a second node, on either side, and of
  * a restart: afterwards the nodes come up by themselves, there is one cluster, nobody has two votes, and
  * every write that was acknowledged is there. Consensus is watched throughout (raft-checker.ts).
  */
@@ -14,7 +14,7 @@ import { missingAt, NumberedWriter } from './workloads/numbered-writer.ts'
 
 const SEGMENT_BYTES = 16 * 1024
 /** Events of a phase that are made crash points; `START_CRASHES=1` takes all of them. */
-const CRASHES_PER_PHASE = process.env['START_CRASHES'] === undefined ? 40 : Number.POSITIVE_INFINITY
+const CRASHES_PER_PHASE = process.env['START_CRASHES'] === undefined ? 24 : Number.POSITIVE_INFINITY
 const SERVING_MS = 20_000
 /** A phase ends when all serve and this many writes were acknowledged: late crash points put them at risk. */
 const WRITES_AFTERWARDS = 8
@@ -133,15 +133,19 @@ async function crashAt(phase: Phase, event: number, losesPower: boolean): Promis
     victim.crash('reset', losesPower)
     await cluster.run(event % 3)
     victim.start()
-    await cluster.runUntil('all are members', () => cluster.nodes.every(isMember), SERVING_MS)
-    const { acknowledged } = writer
-    const before = acknowledged.length
-    await cluster.runUntil('writes go on', () => acknowledged.length > before, SERVING_MS)
-    writer.stop()
-    await driveUntilSettled(cluster.scheduler, async () => {
-      await writer.done
-      await assertWhole(cluster, acknowledged)
-    })
+    await assertGoesOn(cluster, writer)
+  })
+}
+
+async function assertGoesOn(cluster: SimCluster, writer: NumberedWriter): Promise<void> {
+  await cluster.runUntil('all are members', () => cluster.nodes.every(isMember), SERVING_MS)
+  const { acknowledged } = writer
+  const before = acknowledged.length
+  await cluster.runUntil('writes go on', () => acknowledged.length > before, SERVING_MS)
+  writer.stop()
+  await driveUntilSettled(cluster.scheduler, async () => {
+    await writer.done
+    await assertWhole(cluster, acknowledged)
   })
 }
 
@@ -158,6 +162,58 @@ async function assertWhole(cluster: SimCluster, acknowledged: readonly number[])
   assert.equal(clusters.size, 1, 'one cluster')
   assert.equal(replicas.size, cluster.nodes.length, 'every node its own vote')
 }
+
+/** Calls of the victim's disk from the beginning of the phase until all are members. */
+async function callsOf(phase: Phase): Promise<number> {
+  const cluster = make(phase)
+  await phase.prepare(cluster)
+  let calls = 0
+  nodeAt(cluster, phase.victim).disk.setFaults(() => {
+    calls += 1
+    return null
+  })
+  phase.begin(cluster)
+  await cluster.runUntil('all serve', () => cluster.nodes.every(isMember), SERVING_MS)
+  return calls
+}
+
+async function failCall(phase: Phase, call: number, errno: string): Promise<void> {
+  const cluster = make(phase)
+  await failOnUnhandledRejection(cluster.scheduler, async () => {
+    await phase.prepare(cluster)
+    const writer = new NumberedWriter(cluster, 'writer', hostsOf(cluster))
+    const victim = nodeAt(cluster, phase.victim)
+    let calls = 0
+    victim.disk.setFaults(() => (++calls === call ? { kind: 'error', errno } : null))
+    phase.begin(cluster)
+    const hasGivenUp = (): boolean => victim.startFailure !== null || victim.failure !== null
+    const isOver = (): boolean => hasGivenUp() || (calls > call && cluster.nodes.every(isMember))
+    await cluster.runUntil('it is a member or gives up', isOver, SERVING_MS)
+    victim.disk.setFaults(null)
+    if (hasGivenUp()) {
+      victim.crash('reset', call % 2 === 0)
+      victim.start()
+    }
+    await assertGoesOn(cluster, writer)
+  })
+}
+
+describe('a disk error at any call during', () => {
+  for (const [name, phase] of Object.entries(PHASES)) {
+    test(name, async () => {
+      const calls = await callsOf(phase)
+      assert(calls > 10, `only ${calls} calls`)
+      const step = Math.max(1, calls / CRASHES_PER_PHASE)
+      for (let at = 1, round = 0; at <= calls; at += step, round++) {
+        const call = Math.floor(at)
+        const errno = round % 2 === 0 ? 'EIO' : 'ENOSPC'
+        await failCall(phase, call, errno).catch((error: unknown) => {
+          throw new Error(`${errno} at call ${call} of ${calls}: ${String(error)}`, { cause: error })
+        })
+      }
+    })
+  }
+})
 
 describe('a crash at any point of', () => {
   for (const [name, phase] of Object.entries(PHASES)) {
