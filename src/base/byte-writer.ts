@@ -9,10 +9,13 @@ import { Buffer } from 'node:buffer'
 import type { ByteString } from './bytes.ts'
 
 const INITIAL_BYTES = 256
+const NONE = Buffer.alloc(0)
 
 export class ByteWriter {
   #buffer: Buffer
   #length = 0
+  /** Of the next buffer after `takeBytes`: allocated when something is written, since most writers are used once. */
+  #nextBytes = 0
 
   constructor(initialBytes: number = INITIAL_BYTES) {
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
@@ -100,7 +103,8 @@ export class ByteWriter {
 
   takeBytes(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length)
-    this.#buffer = Buffer.allocUnsafeSlow(Math.min(Math.max(this.#length, INITIAL_BYTES), 65_536))
+    this.#nextBytes = Math.min(Math.max(this.#length, INITIAL_BYTES), 65_536)
+    this.#buffer = NONE
     this.#length = 0
     return taken
   }
@@ -110,7 +114,7 @@ export class ByteWriter {
     const at = this.#length
     const needed = at + bytes
     if (needed > this.#buffer.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2, this.#nextBytes))
       this.#buffer.copy(grown, 0, 0, at)
       this.#buffer = grown
     }
