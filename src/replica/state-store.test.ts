@@ -506,8 +506,10 @@ for (const isLate of [true, false]) {
     const fetching = store.fetch(['a', 'b'], [])
     gated.isOpen = false
     const installing = store.install(applied, hash)
+    await settled()
     slow.release()
-    await gated.releaseAll()
+    await settled()
+    while (gated.waiting > 0) await gated.release()
     await installing
     assert.deepEqual([...(await fetching).values.values()], ['received', null])
   })
