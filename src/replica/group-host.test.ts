@@ -319,3 +319,22 @@ test("an engine that a crash left before its group's first record is removed", (
     assert.deepEqual(await node.engines.list(), [groupEngineName(CLUSTER_GROUP)])
   })
 })
+
+test('a log that fails on the first record of the only group is opened again', () => {
+  const cluster = new ReplicaCluster(26)
+  return cluster.run(async () => {
+    await cluster.found(3)
+    const [, , emptied] = await others(cluster)
+    cluster.crash(emptied)
+    for (const path of emptied.disk.paths()) emptied.disk.loseFile(path)
+    await cluster.start(emptied)
+    emptied.disk.setFaults(({ operation }) =>
+      operation === 'datasync' ? { kind: 'error', errno: 'EIO' } : null,
+    )
+    await cluster.until('its log fails', () => emptied.log.status.kind === 'failed')
+    assert.equal(groupOf(emptied), undefined)
+    emptied.disk.setFaults(null)
+    await cluster.until('the group is there', () => groupOf(emptied) !== undefined)
+    assert.deepEqual(emptied.logHealth.at(-1), 'well')
+  })
+})
