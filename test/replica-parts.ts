@@ -1,10 +1,11 @@
 /** Parts that the unit tests of `src/replica` share: a clock by hand, an empty store, entries. */
+
+import { type Entry, EntryKind, makeLogIndex, makeTerm } from '../src/base/log-entry.ts'
 import type { Clock } from '../src/env/clock.ts'
 import type { Engine } from '../src/env/engine.ts'
 import type { Logger } from '../src/env/logger.ts'
-import { type Entry, EntryKind, makeLogIndex, makeTerm } from '../src/base/log-entry.ts'
-import { encodePayload } from '../src/replica/entry-payload.ts'
 import type { AppliedRecord } from '../src/replica/engine-records.ts'
+import { encodePayload } from '../src/replica/entry-payload.ts'
 import { StateStore, type StateStoreLimits } from '../src/replica/state-store.ts'
 import { StoredHash } from '../src/replica/stored-hash.ts'
 import { createTinyMachine, type TinyCommand } from './tiny-machine.ts'

@@ -68,7 +68,7 @@ export type GroupHostCallbacks = {
 
 const makeRaft: MakeRaft = (_group, options, state) => createRaft(options, state)
 
-// biome-ignore lint/suspicious/noExplicitAny: groups of different machines stand side by side here; GroupMachine ties each to its own types
+// oxlint-disable-next-line typescript/no-explicit-any -- groups of different machines stand side by side here; GroupMachine ties each to its own types
 type AnyGroup = Group<any, any>
 
 export class GroupHost {

@@ -1,7 +1,7 @@
 /** A state machine as a group hosts it. */
 import type { Machine } from '../base/machine.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: one host runs machines of different command types; see group-host.ts
+// oxlint-disable-next-line typescript/no-explicit-any -- one host runs machines of different command types; see group-host.ts
 export type GroupMachine<Command = any, Reply = any> = {
   readonly machine: Machine<Command, Reply>
   /** A command that does nothing but move logical time; null when the machine has none. */

@@ -36,7 +36,7 @@ import { Proposer } from './proposer.ts'
 import { Reader } from './reader.ts'
 import { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
 import { sendSnapshot } from './snapshot/snapshot-sender.ts'
-import { StateStore } from './state-store.ts'
+import type { StateStore } from './state-store.ts'
 import type { Transport } from './transport/transport.ts'
 
 export type GroupWorld = {

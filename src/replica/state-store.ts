@@ -25,8 +25,8 @@ import {
   type EngineKeys,
   encodeApplied,
   makeEngineKeys,
-  supersededRanges,
   metaEpochs,
+  supersededRanges,
 } from './engine-records.ts'
 import { type Layer, Overlay } from './overlay.ts'
 import type { StoredHash } from './stored-hash.ts'
@@ -94,7 +94,7 @@ export class StateStore {
   #holds = 0
   #isInstalling = false
   #isStopped = false
-  #failure: unknown = null
+  #failure: Error | null = null
   #idle: (() => void)[] = []
 
   constructor(
@@ -129,7 +129,7 @@ export class StateStore {
     return this.#flushed
   }
 
-  get failure(): unknown {
+  get failure(): Error | null {
     return this.#failure
   }
 
@@ -483,7 +483,7 @@ export class StateStore {
 
   #fail(error: unknown): void {
     if (this.#failure !== null) return
-    this.#failure = error
+    this.#failure = error instanceof Error ? error : new Error(String(error))
     this.#wakeIdle()
     this.#onFailure(error)
   }

@@ -305,7 +305,6 @@ test("an older leader's stream does not take the place of a newer leader's", () 
         {
           store: from.store,
           transport: {
-            ...transport,
             isConnected: () => true,
             hasRoom: () => true,
             request: (kind: number, peer: never, write: never, onResponse: (body: unknown) => void) =>
