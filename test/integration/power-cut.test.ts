@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createRocksEngineStore } from '../../src/env-node/engine/rocksdb-store.ts'
 import { runKills } from '../nemesis/kill-run.ts'
 import { buildShim, powerCutsMissing } from '../nemesis/power-cut/build-shim.ts'
 import { startCutCluster } from '../nemesis/power-cut/cut-cluster.ts'
@@ -166,6 +167,29 @@ test('names: after a sync of the directory they stay, and bytes are found under 
   )
   assert.equal(read(place, 'new'), 'durable')
   assert.equal(existsSync(join(place.directory, 'new.tmp')), false)
+})
+
+test('a data directory that was made, and its engines, are there after a cut', { skip }, async (t) => {
+  const place = await prepare(t)
+  const source = new URL('../../src/', import.meta.url).href
+  await runAndCut(
+    place,
+    `const make = async () => {
+       const { takeDirectory } = await import('${source}cli/start/data-directory.ts')
+       const { createRocksEngineStore } = await import('${source}env-node/engine/rocksdb-store.ts')
+       const { directory } = await takeDirectory(at('made/for/data'), process.pid)
+       const engine = await createRocksEngineStore({ directory: path.join(directory, 'engines') }).open('group-1')
+       await engine.write([{ kind: 'put', key: 'a', value: '1' }])
+       await engine.persist()
+       ${DIE}
+     }
+     make().catch((error) => { console.error(error) })`,
+  )
+  const directory = join(place.directory, 'made/for/data/engines')
+  assert.ok(existsSync(directory))
+  const engine = await createRocksEngineStore({ directory }).open('group-1')
+  assert.deepEqual(await engine.getMany(['a']), ['1'])
+  await engine.close()
 })
 
 test('a disk that keeps some sectors keeps each whole, and no other', { skip }, async (t) => {

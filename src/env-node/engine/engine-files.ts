@@ -16,6 +16,7 @@ import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { EngineFault, type VerifyProgress } from '../../env/engine.ts'
+import { syncFolder } from '../sync-folder.ts'
 import { checkLogBlock, checkLogBytes, LOG_BLOCK_BYTES } from './log-check.ts'
 
 const WITNESS = 'WITNESS'
@@ -34,15 +35,6 @@ export type Witness = {
   readonly tables: ReadonlyMap<string, TableSum>
 }
 export type WitnessRead = { readonly witness: Witness | null; readonly isUnreadable: boolean }
-
-export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
 
 export async function readWitness(folder: string): Promise<WitnessRead> {
   const bytes = await readIfThere(join(folder, WITNESS))

@@ -11,13 +11,13 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Engine, EngineStore } from '../../env/engine.ts'
 import type { Logger } from '../../env/logger.ts'
+import { syncFolder } from '../sync-folder.ts'
 import {
   checkIdentity,
   readWitness,
   removeLeftovers,
   sumManifest,
   sumTables,
-  syncFolder,
   writeWitness,
 } from './engine-files.ts'
 import { RocksEngine } from './rocksdb-engine.ts'
