@@ -14,10 +14,10 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import type { Clock } from '../src/env/clock.ts'
-import { DiskFault } from '../src/env/disk.ts'
 import type { Disk, DiskFile, DiskOperation, FreeSpace } from '../src/env/disk.ts'
-import { SECTOR_BYTES } from './disk-inode.ts'
+import { DiskFault } from '../src/env/disk.ts'
 import type { SimInode } from './disk-inode.ts'
+import { SECTOR_BYTES } from './disk-inode.ts'
 import { SimNamespace } from './disk-namespace.ts'
 import type { SimRandom } from './random.ts'
 

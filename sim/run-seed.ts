@@ -7,17 +7,18 @@
  * healthy, every node stops, all replicas hold the same records, and the answers of the whole run
  * have an order that explains them.
  */
-import { createSimClock } from './clock.ts'
+
 import { compareEngines } from './checkers/engine-records.ts'
+import { createSimClock } from './clock.ts'
+import { RedisClient } from './cluster/redis-client.ts'
 import { createSimCluster, type SimCluster } from './cluster/sim-cluster.ts'
 import { REDIS_PORT, type SimNode } from './cluster/sim-node.ts'
-import { RedisClient } from './cluster/redis-client.ts'
 import { Nemesis, type NemesisCounts } from './faults/nemesis.ts'
 import { createSimRandom } from './random.ts'
 import { eventTag } from './scheduler.ts'
 import { drawSeedPlan, type SeedPlan } from './seed-plan.ts'
 import { failOnUnhandledRejection } from './unhandled-rejection.ts'
-import { KeyClient, KEYS_PER_GROUP, keyName } from './workloads/key-client.ts'
+import { KEYS_PER_GROUP, KeyClient, keyName } from './workloads/key-client.ts'
 import { KeyHistory } from './workloads/key-history.ts'
 import { answerOf } from './workloads/key-model.ts'
 

@@ -3,14 +3,16 @@
  * Independent of the product's own state hash. Only replicas that stand at the same applied index
  * can be compared.
  */
+
+import type { Engine } from '../../src/env/engine.ts'
 import {
   APPLIED_KEY,
   type AppliedRecord,
+  dataEpochs,
   decodeApplied,
   makeEngineKeys,
+  metaEpochs,
 } from '../../src/replica/engine-records.ts'
-import { dataEpochs, metaEpochs } from '../../src/replica/engine-records.ts'
-import type { Engine } from '../../src/env/engine.ts'
 import type { SimCluster } from '../cluster/sim-cluster.ts'
 
 const PAGE_RECORDS = 1_000

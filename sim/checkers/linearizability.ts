@@ -78,9 +78,12 @@ class Search<State, Input, Output> {
   /** By call: the unanswered call that does the same and was asked just before; -1: none. */
   readonly #twinBefore: Int32Array
   readonly #isTaken: Uint8Array
-  readonly #visited = new Set<string>()
+  /** By state, and the answered calls taken: the sets of unanswered ones with which it led nowhere. */
+  readonly #visited = new Map<string, bigint[]>()
+  #unansweredTaken = 0n
+  readonly #bitOf: ReadonlyMap<number, bigint>
   #answersLeft = 0
-  /** Of the set of calls that are taken. */
+  /** Of the set of answered calls that are taken. */
   #hashA = 0
   #hashB = 0
 
@@ -100,6 +103,7 @@ class Search<State, Input, Output> {
       .filter((index) => calls[index]?.answer === null)
       .sort((left, right) => this.#call(left).invokedAt - this.#call(right).invokedAt)
     this.#answersLeft = calls.length - this.#unanswered.length
+    this.#bitOf = new Map(this.#unanswered.map((index, at) => [index, 1n << BigInt(at)]))
     this.#twinBefore = findTwins(this.#unanswered, (index) => model.nameOf?.(this.#call(index).input) ?? null)
   }
 
@@ -173,19 +177,27 @@ class Search<State, Input, Output> {
     if (call.answer === null && key === this.#model.keyOf(state)) return null
     if (run.calls.some((_, at) => this.#isTooEarly(run, at, index, key))) return null
     this.#flip(index)
-    const runLength = call.answer === null ? run.calls.length + 1 : 0
-    const mark = `${this.#hashA},${this.#hashB},${runLength}/${key}`
-    if (this.#visited.has(mark)) {
+    const isLimited = Number.isFinite(this.#runMax) && call.answer === null
+    const runLength = isLimited ? run.calls.length + 1 : 0
+    if (!this.#visit(`${this.#hashA},${this.#hashB},${runLength}/${key}`)) {
       this.#flip(index)
       return null
     }
-    this.#visited.add(mark)
     if (event.call >= 0) {
       unlink(event)
       unlink(event.answer as Event)
       this.#answersLeft -= 1
     }
     return next
+  }
+
+  /** False when it was here before with the same left to take, or with more. */
+  #visit(mark: string): boolean {
+    const taken = this.#unansweredTaken
+    const before = this.#visited.get(mark) ?? []
+    if (before.some((other) => (other & ~taken) === 0n)) return false
+    this.#visited.set(mark, [...before.filter((other) => (taken & ~other) !== 0n), taken])
+    return true
   }
 
   /**
@@ -195,8 +207,6 @@ class Search<State, Input, Output> {
   #isTooEarly(run: Run<State>, at: number, next: number, key: string): boolean {
     const moved = run.calls[at] as number
     const isAnswered = this.#call(next).answer !== null
-    // Between unanswered calls only the last is looked at: the others were when it was taken.
-    if (!isAnswered && at !== run.calls.length - 1) return false
     let state: State | null = run.before
     for (const [place, index] of run.calls.entries()) {
       if (place !== at) state = state === null ? null : this.#step(state, index)
@@ -205,7 +215,8 @@ class Search<State, Input, Output> {
     if (state === null) return false
     if (this.#model.keyOf(state) === key) return true
     // Of two unanswered calls in either order, the order of their invocation is followed.
-    if (!isAnswered && this.#call(moved).invokedAt < this.#call(next).invokedAt) return false
+    const isOrdered = at !== run.calls.length - 1 || this.#call(moved).invokedAt < this.#call(next).invokedAt
+    if (!isAnswered && isOrdered) return false
     state = this.#step(state, moved)
     return state !== null && this.#model.keyOf(state) === key
   }
@@ -230,6 +241,11 @@ class Search<State, Input, Output> {
 
   #flip(index: number): void {
     this.#isTaken[index] = 1 - (this.#isTaken[index] as number)
+    const bit = this.#bitOf.get(index)
+    if (bit !== undefined) {
+      this.#unansweredTaken ^= bit
+      return
+    }
     this.#hashA ^= mix(index * 2 + 1)
     this.#hashB ^= mix(index * 2 + 2)
   }

@@ -3,8 +3,8 @@
  * protocol gives them. A connection that ends leaves the outcome of the request unknown.
  */
 import { Buffer } from 'node:buffer'
-import type { Network, Connection } from '../../src/env/network.ts'
 import { utf8ToBytes } from '../../src/base/bytes.ts'
+import type { Connection, Network } from '../../src/env/network.ts'
 
 export type ClientReply =
   | { readonly kind: 'status' | 'bulk'; readonly text: string }

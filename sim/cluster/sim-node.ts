@@ -10,8 +10,8 @@ import { EngineFault } from '../../src/env/engine.ts'
 import type { Address } from '../../src/env/network.ts'
 import { createRaft } from '../../src/raft/create-raft.ts'
 import type { Raft } from '../../src/raft/raft.ts'
-import type { NodeOptions, RunningNode } from '../../src/server/node-options.ts'
 import { startNode } from '../../src/server/node.ts'
+import type { NodeOptions, RunningNode } from '../../src/server/node-options.ts'
 import { createMemoryEngineStore, type MemoryEngineStore } from '../../src/storage/memory-engine.ts'
 import { createSimClock, type SimClock } from '../clock.ts'
 import { createSimDisk, type SimDisk } from '../disk.ts'
@@ -56,7 +56,7 @@ export class SimNode {
   /** Differs from the other machines' options; read at the next start. */
   changes: Partial<NodeOptions> = {}
   /** What ended the start of the present incarnation, if anything did. */
-  startFailure: unknown = null
+  startFailure: Error | null = null
   /** Why the running process says that it can't go on, if it does. */
   failure: Error | null = null
 
@@ -127,7 +127,7 @@ export class SimNode {
         })
       },
       (error: unknown) => {
-        if (isPresent()) this.startFailure = error
+        if (isPresent()) this.startFailure = error instanceof Error ? error : new Error(String(error))
       },
     )
   }

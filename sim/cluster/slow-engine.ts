@@ -2,8 +2,9 @@
  * An engine whose answers take time: effects happen at the call, as in memory, and whoever waits
  * hears of it later. So other things happen in between, as they do with a disk.
  */
-import type { Engine, EngineReader, EngineSnapshot, EngineStore } from '../../src/env/engine.ts'
+
 import type { Clock } from '../../src/env/clock.ts'
+import type { Engine, EngineReader, EngineSnapshot, EngineStore } from '../../src/env/engine.ts'
 
 export function slowEngineStore(store: EngineStore, clock: Clock, latencyMs: () => number): EngineStore {
   const later = async <Result>(outcome: Promise<Result>): Promise<Result> => {

@@ -108,7 +108,9 @@ export class KeyHistory {
 
 function isSeen(operation: KeyOperation, seen: string): boolean {
   if (operation.kind === 'append') return seen.includes(operation.value)
-  return operation.kind !== 'set' || operation.writes.some(([, value]) => seen.includes(value))
+  // A value with an expiry is seen by its absence.
+  if (operation.kind !== 'set' || operation.expires !== 0) return true
+  return operation.writes.some(([, value]) => seen.includes(value))
 }
 
 function describe(call: OpenCall): string {

@@ -5,8 +5,9 @@
  * Texts are made of tokens `id/N;` followed by N dots, so that a value of 100 KB is a few bytes in
  * the model, and every byte of what came back is still compared.
  */
-import type { ClientReply } from '../cluster/redis-client.ts'
+
 import type { Model } from '../checkers/linearizability.ts'
+import type { ClientReply } from '../cluster/redis-client.ts'
 
 /** One command, keys by their place in the group. */
 export type KeyOperation =

@@ -11,7 +11,7 @@ import { makeGroupId, makeReplicaId, type NodeId, type ReplicaId, SLOT_COUNT } f
 import type { Done, Machine, MachineView, Need } from '../base/machine.ts'
 import { META_PARTITION, META_PREFIX } from '../base/machine.ts'
 import { unreachable } from '../base/unreachable.ts'
-import { type Catalog, decodeCatalog, encodeCatalog, type Endpoint, type NodeRecord } from './catalog.ts'
+import { type Catalog, decodeCatalog, type Endpoint, encodeCatalog, type NodeRecord } from './catalog.ts'
 
 export const CATALOG_KEY = `${META_PREFIX}catalog`
 const MACHINE_VERSION = 1

@@ -1,7 +1,8 @@
 /** The machine of each group: group 0 runs the cluster, all others hold keys. */
+
+import { CONTROL_GROUP, type GroupId } from '../base/ids.ts'
 import type { ClusterCommand, ClusterReply } from '../cluster/cluster-machine.ts'
 import { createClusterMachine, readJson, writeJson } from '../cluster/cluster-machine.ts'
-import { CONTROL_GROUP, type GroupId } from '../base/ids.ts'
 import type { KvCommand } from '../kv/command.ts'
 import { createKvMachine } from '../kv/machine.ts'
 import type { Reply } from '../kv/reply.ts'

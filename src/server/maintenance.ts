@@ -3,8 +3,7 @@
  * goes through the log, in small pieces, so that every replica does the same and no client waits.
  */
 import type { Clock, Timer } from '../env/clock.ts'
-import type { MaintenanceCommand } from '../kv/command.ts'
-import type { KvCommand } from '../kv/command.ts'
+import type { KvCommand, MaintenanceCommand } from '../kv/command.ts'
 import type { Reply } from '../kv/reply.ts'
 import type { Group } from '../replica/group.ts'
 

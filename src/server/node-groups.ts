@@ -1,6 +1,7 @@
 /** The group options that follow from a node's options. */
-import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from '../replica/group-options.ts'
+
 import { TICK_MS } from '../replica/group-host.ts'
+import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from '../replica/group-options.ts'
 import type { NodeOptions } from './node-options.ts'
 
 /** Shares of the memory limit: the cache of values, and writes on their way to the engine. */

@@ -9,14 +9,14 @@ import { storageError } from '../base/errors.ts'
 import { CONTROL_GROUP, makeGroupId, makeReplicaId } from '../base/ids.ts'
 import { sleep } from '../env/clock.ts'
 import type { Disk } from '../env/disk.ts'
+import { NO_MEMBERSHIP } from '../replica/open-group.ts'
 import { assignReplica, type Identity, openIdentity } from '../storage/identity.ts'
 import { segmentNumber } from '../storage/log/log-format.ts'
 import { LOG_DIRECTORY, openSharedLog } from '../storage/log/open-shared-log.ts'
-import { NO_MEMBERSHIP } from '../replica/open-group.ts'
 import { joinCluster } from './control/join-request.ts'
 import { lostLog } from './lost-log.ts'
-import { NodeParts } from './node-parts.ts'
 import type { NodeOptions, RunningNode, World } from './node-options.ts'
+import { NodeParts } from './node-parts.ts'
 
 const FOUNDER = makeReplicaId(1)
 const FIRST_DATA_GROUP = makeGroupId(1)

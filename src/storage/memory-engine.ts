@@ -13,8 +13,8 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import type { KeyRange, KeyValue } from '../base/machine.ts'
 import {
-  type Engine,
   ENGINE_KEY_BYTES_MAX,
+  type Engine,
   EngineFault,
   type EngineOperation,
   type EngineReader,

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { redisServerMissing, startRedisServer } from '../differential/redis-server.ts'
 import {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
-import { openSubject, SUBJECT_NAMES, type Operation, type SubjectName } from './subjects.ts'
+import { type Operation, openSubject, SUBJECT_NAMES, type SubjectName } from './subjects.ts'
 
 const VALUE = 'x'.repeat(112)
 const READ_BATCH_KEYS = 100

@@ -22,10 +22,10 @@ import type { RocksWriteBatch } from 'rocksdb-native'
 import type { ByteString } from '../../base/bytes.ts'
 import type { KeyRange, KeyValue } from '../../base/machine.ts'
 import {
-  type Engine,
   ENGINE_KEY_BYTES_MAX,
   ENGINE_VALUE_BYTES_MAX,
   ENGINE_WRITES_PENDING_MAX,
+  type Engine,
   EngineFault,
   type EngineOperation,
   type EngineSnapshot,

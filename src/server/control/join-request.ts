@@ -4,13 +4,13 @@
  */
 import type { ByteReader } from '../../base/byte-reader.ts'
 import { storageError } from '../../base/errors.ts'
+import type { ReplicaId } from '../../base/ids.ts'
 import type { Catalog } from '../../cluster/catalog.ts'
 import type { ClusterReply, NodeFacts } from '../../cluster/cluster-machine.ts'
 import { readJson, writeJson } from '../../cluster/cluster-machine.ts'
 import { type Clock, sleep } from '../../env/clock.ts'
 import type { Logger } from '../../env/logger.ts'
 import type { Address } from '../../env/network.ts'
-import type { ReplicaId } from '../../base/ids.ts'
 import { RequestKind } from '../../replica/request-kinds.ts'
 import type { Transport } from '../../replica/transport/transport.ts'
 

@@ -3,8 +3,8 @@
  * group that owns their slot.
  */
 import type { ByteString } from '../../base/bytes.ts'
-import { storageError, type StorageError, toStorageError } from '../../base/errors.ts'
 import { redisErrorLine } from '../../base/error-edges.ts'
+import { type StorageError, storageError, toStorageError } from '../../base/errors.ts'
 import type { GroupId } from '../../base/ids.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import { type Clock, sleep, type Timer } from '../../env/clock.ts'

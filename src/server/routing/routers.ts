@@ -1,14 +1,15 @@
 /** The two routers of a node: one for the control group's commands, one for keys. */
-import { CONTROL_GROUP, type GroupId, type ReplicaId } from '../../base/ids.ts'
+
 import type { ByteReader } from '../../base/byte-reader.ts'
+import { CONTROL_GROUP, type GroupId, type ReplicaId } from '../../base/ids.ts'
 import type { ClusterCommand, ClusterReply } from '../../cluster/cluster-machine.ts'
 import type { Clock } from '../../env/clock.ts'
 import type { Random } from '../../env/random.ts'
 import type { KvCommand } from '../../kv/command.ts'
 import { isError, type Reply } from '../../kv/reply.ts'
 import type { Group } from '../../replica/group.ts'
-import type { Respond, Transport } from '../../replica/transport/transport.ts'
 import { RequestKind } from '../../replica/request-kinds.ts'
+import type { Respond, Transport } from '../../replica/transport/transport.ts'
 import type { Machines } from '../machines.ts'
 import { Forwarder } from './forwarder.ts'
 import { GatewaySession } from './gateway-session.ts'

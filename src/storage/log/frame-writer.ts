@@ -9,6 +9,7 @@ import { Buffer } from 'node:buffer'
 import { crc32 } from '../../base/checksum.ts'
 import type { GroupId } from '../../base/ids.ts'
 import type { Entry, HardState, LogPosition } from '../../base/log-entry.ts'
+import type { SegmentIdentity } from './log-format.ts'
 import {
   displacedStart,
   encodeFrameHeader,
@@ -23,7 +24,6 @@ import {
   SECTOR_BYTES,
   sectorsFor,
 } from './log-format.ts'
-import type { SegmentIdentity } from './log-format.ts'
 import type { LogDamage } from './shared-log.ts'
 
 const INITIAL_BYTES = 16 * 1024

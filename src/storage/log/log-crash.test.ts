@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSimDisk } from '../../../sim/disk.ts'
 import type { SimDiskCall, SimDiskFault } from '../../../sim/disk.ts'
+import { createSimDisk } from '../../../sim/disk.ts'
 import { LogRun } from '../../../sim/log-workload.ts'
-import { createSimRandom } from '../../../sim/random.ts'
 import type { SimRandom } from '../../../sim/random.ts'
+import { createSimRandom } from '../../../sim/random.ts'
 
 const OPENING_ATTEMPTS_MAX = 50
 

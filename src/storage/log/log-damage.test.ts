@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createSimDisk } from '../../../sim/disk.ts'
 import type { SimDisk } from '../../../sim/disk.ts'
+import { createSimDisk } from '../../../sim/disk.ts'
+import type { LogModel } from '../../../sim/log-workload.ts'
 import {
   entryText,
   LogRun,
@@ -15,7 +16,6 @@ import {
   SILENT_LOGGER,
   STILL_CLOCK,
 } from '../../../sim/log-workload.ts'
-import type { LogModel } from '../../../sim/log-workload.ts'
 import { createSimRandom } from '../../../sim/random.ts'
 import type { GroupId } from '../../base/ids.ts'
 import type { Entry, LogIndex, Term } from '../../base/log-entry.ts'

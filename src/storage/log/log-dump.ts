@@ -10,7 +10,7 @@ import type { Disk } from '../../env/disk.ts'
 import { segmentNumber } from './log-format.ts'
 import type { FileRecord, GroupRecord } from './record-reader.ts'
 import { readRecords } from './record-reader.ts'
-import { readOpening, scanSegment, SegmentBytes } from './segment-scan.ts'
+import { readOpening, SegmentBytes, scanSegment } from './segment-scan.ts'
 
 const KIND_NAMES = new Map<number, string>(Object.entries(EntryKind).map(([name, kind]) => [kind, name]))
 

@@ -12,7 +12,7 @@ import type { GroupIndex } from './group-index.ts'
 import type { SegmentInfo } from './log-recovery.ts'
 import { readRecords } from './record-reader.ts'
 import type { SegmentFiles } from './segment-files.ts'
-import { readOpening, scanSegment, SegmentBytes } from './segment-scan.ts'
+import { readOpening, SegmentBytes, scanSegment } from './segment-scan.ts'
 import type { LogRecord } from './shared-log.ts'
 
 /** A segment this close to the active one is not copied out of: its groups will soon have cut their logs themselves. */

@@ -19,7 +19,7 @@ import { SECTOR_BYTES, segmentName, segmentNumber } from './log-format.ts'
 import type { GroupRecord, StoredRecord } from './record-reader.ts'
 import { isGroupRecord, readRecords } from './record-reader.ts'
 import type { FramePiece, ReadErrors, RottenPiece, SegmentOpening, SegmentPiece } from './segment-scan.ts'
-import { isZero, readOpening, scanSegment, SegmentBytes } from './segment-scan.ts'
+import { isZero, readOpening, SegmentBytes, scanSegment } from './segment-scan.ts'
 
 /** Where a segment ended: what its successor's `start` says about it. */
 export type SegmentLink = Omit<SegmentStart, 'floor'>

@@ -8,8 +8,8 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { crc32 } from '../../base/checksum.ts'
-import { DiskFault } from '../../env/disk.ts'
 import type { DiskFile } from '../../env/disk.ts'
+import { DiskFault } from '../../env/disk.ts'
 import type { FrameHeader, SegmentIdentity } from './log-format.ts'
 import {
   decodeFrameHeader,
