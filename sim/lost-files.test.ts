@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { StorageError } from '../src/base/errors.ts'
+import { StorageError, toStorageError } from '../src/base/errors.ts'
 import { type GroupId, makeGroupId } from '../src/base/ids.ts'
 import { SECTOR_BYTES } from '../src/storage/log/log-format.ts'
 import { createSimCluster, formCluster, type SimCluster } from './cluster/sim-cluster.ts'
@@ -105,7 +105,7 @@ async function assertComesBack({ cluster, victim, acknowledged }: Formed): Promi
   await cluster.runUntil(
     'the node serves',
     () => {
-      if (victim.startFailure !== null) throw victim.startFailure
+      if (victim.startFailure !== null) throw toStorageError(victim.startFailure)
       return victim.running !== null && victim.replicas.every(({ raft }) => !raft.isRepairing)
     },
     SERVING_MS,

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { toStorageError } from '../src/base/errors.ts'
 import { readIdentity } from '../src/storage/identity.ts'
 import { createSimCluster, type SimCluster } from './cluster/sim-cluster.ts'
 import type { SimNode } from './cluster/sim-node.ts'
@@ -29,7 +30,7 @@ type Phase = {
 }
 
 function serves(node: SimNode): boolean {
-  if (node.startFailure !== null) throw node.startFailure
+  if (node.startFailure !== null) throw toStorageError(node.startFailure)
   if (node.failure !== null) throw node.failure
   return node.running !== null
 }
