@@ -58,10 +58,12 @@ export function startHoldfast(
   child.stderr.on('data', collect('err'))
   child.stdin.on('error', () => undefined)
   const exited = exitOf(child)
-  t.after(async () => {
+  const end = async (): Promise<void> => {
     child.kill('SIGKILL')
     await exited
-  })
+  }
+  endsOf(t).push(end)
+  t.after(end)
   return {
     pid: child.pid ?? assert.fail('no process was started'),
     out: () => text.out,
@@ -99,8 +101,21 @@ export async function startNodeProcess(
 
 export async function temporaryDirectory(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-test-'))
-  t.after(() => rm(directory, { recursive: true, force: true }))
+  // Hooks run in the order of their making: whoever still writes into the directory must end first.
+  t.after(async () => {
+    for (const end of endsOf(t)) await end()
+    await rm(directory, { recursive: true, force: true })
+  })
   return directory
+}
+
+const processEnds = new WeakMap<TestContext, (() => Promise<void>)[]>()
+
+/** What ends the processes that this test has started. */
+function endsOf(t: TestContext): (() => Promise<void>)[] {
+  const known = processEnds.get(t) ?? []
+  processEnds.set(t, known)
+  return known
 }
 
 export type EndpointsJson = {
