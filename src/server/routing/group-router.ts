@@ -241,8 +241,12 @@ export class GroupRouter<Command, Reply> {
     }
     const { leader, term } = route
     const isHere = leader === this.#options.self
-    if (!isHere && !this.#options.transport.isConnected(leader)) this.#wait(operation)
-    else if (operation.lane !== null && !operation.lane.admit(operation, leader, term)) this.#block(operation)
+    if (!isHere && !this.#options.transport.isConnected(leader)) {
+      // It may be gone for good, and nobody here would ever hear of its successor.
+      if (this.#heard.get(id)?.leader === leader) this.#heard.delete(id)
+      this.#wait(operation)
+    } else if (operation.lane !== null && !operation.lane.admit(operation, leader, term))
+      this.#block(operation)
     else if (isHere) {
       assert(group?.isLeader === true && isWrite, 'reads of a leader were taken above')
       this.#begin(operation, 'local')
