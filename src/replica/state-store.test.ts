@@ -156,6 +156,26 @@ test('state and hash are those of a naive model, and every crash leaves a state 
   )
 })
 
+test('old values that were known are not forgotten while they are looked up', async () => {
+  const random = createSimRandom(SEED)
+  const engine = await createMemoryEngineStore().open('e')
+  const { store, failures } = open(engine)
+  const truth = new Map<string, string>()
+  for (let entry = 0; entry < 300; entry++) {
+    const keys = new Set(Array.from({ length: 6 }, () => `k${random.below(9)}`))
+    const writes = [...keys].map((key) => ({
+      partition: partitionOf(key),
+      key,
+      value: `${entry} `.padEnd(random.below(700), '.'),
+    }))
+    await applyEntry(store, [{ writes, clears: false }])
+    applyToModel(truth, [{ writes, clears: false }])
+    await store.flushAll()
+  }
+  assert.deepEqual(failures, [])
+  assert.equal(store.digest(), digestOf(stateOf(truth)))
+})
+
 async function checkReads(store: StateStore, truth: ReadonlyMap<string, string>): Promise<void> {
   const view = new ExecutionView(store)
   const ranges = [

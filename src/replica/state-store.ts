@@ -405,7 +405,9 @@ export class StateStore {
   #oldValue(write: Write, clearsData: boolean, fetched: Fetched | null): ByteString | null | undefined {
     // After a clear nothing is left of the data but what this very command has written again.
     if (clearsData && write.partition !== META_PARTITION) return this.#overlay.get(write.key) ?? null
-    const known = this.get(write.key)
+    // Looking one up must not make room for it at the cost of another that was found known before.
+    const changed = this.#overlay.get(write.key)
+    const known = changed !== undefined ? changed : this.#cache.peek(write.key)
     return known !== undefined ? known : fetched?.values.get(write.key)
   }
 

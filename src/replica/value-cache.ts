@@ -37,6 +37,12 @@ export class ValueCache {
     return old
   }
 
+  /** As `get`, but nothing is moved or forgotten: what several looks in a row find is there together. */
+  peek(key: ByteString): ByteString | null | undefined {
+    const young = this.#young.get(key)
+    return young !== undefined ? young : this.#old.get(key)
+  }
+
   set(key: ByteString, value: ByteString | null): void {
     const cost = key.length + (value === null ? 0 : value.length) + ENTRY_OVERHEAD_BYTES
     if (cost > this.#generationBytes) {
