@@ -27,6 +27,8 @@ export type Model<State, Input, Output> = {
   readonly keyOf: (state: State) => string
   /** Operations with equal names do the same; null: nothing is known. */
   readonly nameOf?: (input: Input) => string | null
+  /** What the operation touches, as bits: operations without a common bit do not see each other. */
+  readonly touches?: (input: Input) => number
 }
 
 export type Verdict = 'linearizable' | 'violated' | 'undecided'
@@ -54,11 +56,14 @@ type Event = {
   readonly at: number
   /** -1: an answer. */
   readonly call: number
+  /** The call that it invokes or answers; -1: none. */
+  readonly owner: number
   readonly answer: Event | null
   previous: Event | null
   next: Event | null
 }
 
+const ALL_BITS = -1
 const NO_CALLS: readonly number[] = []
 
 /** What may be tried next: an event of the list, or, when that is an answer, an unanswered call. */
@@ -83,6 +88,10 @@ class Search<State, Input, Output> {
   #unansweredTaken = 0n
   readonly #bitOf: ReadonlyMap<number, bigint>
   #answersLeft = 0
+  /** What unanswered calls must touch to be tried at the present answer. */
+  #wanted = ALL_BITS
+  /** null: something was taken, or taken back, since. */
+  #wantedFor: Event | null = null
   /** Of the set of answered calls that are taken. */
   #hashA = 0
   #hashB = 0
@@ -142,6 +151,25 @@ class Search<State, Input, Output> {
     return 'undecided'
   }
 
+  #touched(index: number): number {
+    return this.#model.touches?.(this.#call(index).input) ?? ALL_BITS
+  }
+
+  /**
+   * What may help the operation whose answer comes next: what touches the same, or the same as an
+   * operation that does and may come before it. The last search takes everything.
+   */
+  #wantedAt(answer: Event): number {
+    if (!Number.isFinite(this.#runMax)) return ALL_BITS
+    const first = this.#touched(answer.owner)
+    let wanted = first
+    for (let event = this.#head.next; event !== null && event !== answer; event = event.next) {
+      const touched = this.#touched(event.call)
+      if ((touched & first) !== 0) wanted |= touched
+    }
+    return wanted
+  }
+
   #call(index: number): Call<Input, Output> {
     return this.#calls[index] as Call<Input, Output>
   }
@@ -157,6 +185,10 @@ class Search<State, Input, Output> {
 
   /** False when the unanswered calls that may come before this answer are all tried. */
   #mayTakeUnanswered({ event, unanswered }: Cursor, run: number): boolean {
+    if (this.#wantedFor !== event) {
+      this.#wanted = this.#wantedAt(event)
+      this.#wantedFor = event
+    }
     const index = this.#unanswered[unanswered]
     return run < this.#runMax && index !== undefined && this.#call(index).invokedAt < event.at
   }
@@ -166,6 +198,7 @@ class Search<State, Input, Output> {
     const { event } = cursor
     const index = this.#indexAt(cursor)
     if (this.#isTaken[index] === 1) return null
+    if (event.call < 0 && (this.#touched(index) & this.#wanted) === 0) return null
     // Of two that do the same, the one that was asked first does as well.
     const twin = event.call >= 0 ? -1 : (this.#twinBefore[index] as number)
     if (twin >= 0 && this.#isTaken[twin] === 0) return null
@@ -240,6 +273,7 @@ class Search<State, Input, Output> {
   }
 
   #flip(index: number): void {
+    this.#wantedFor = null
     this.#isTaken[index] = 1 - (this.#isTaken[index] as number)
     const bit = this.#bitOf.get(index)
     if (bit !== undefined) {
@@ -276,13 +310,23 @@ function makeEvents<Input, Output>(calls: readonly Call<Input, Output>[]): Event
   calls.forEach(({ answer, invokedAt }, index) => {
     if (answer === null) return
     assert(answer.at >= invokedAt, 'an answer before its question')
-    const end: Event = { at: answer.at, call: -1, answer: null, previous: null, next: null }
+    const end: Event = { at: answer.at, call: -1, owner: index, answer: null, previous: null, next: null }
     timed.push({ order: 1, event: end })
-    timed.push({ order: 0, event: { at: invokedAt, call: index, answer: end, previous: null, next: null } })
+    timed.push({
+      order: 0,
+      event: { at: invokedAt, call: index, owner: index, answer: end, previous: null, next: null },
+    })
   })
   // At one instant invocations come first: then the operations overlap, the weaker demand.
   timed.sort((left, right) => left.event.at - right.event.at || left.order - right.order)
-  const head: Event = { at: Number.NEGATIVE_INFINITY, call: -1, answer: null, previous: null, next: null }
+  const head: Event = {
+    at: Number.NEGATIVE_INFINITY,
+    call: -1,
+    owner: -1,
+    answer: null,
+    previous: null,
+    next: null,
+  }
   let last = head
   for (const { event } of timed) {
     last.next = event

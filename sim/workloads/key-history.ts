@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { type Call, checkLinearizability, type Verdict } from '../checkers/linearizability.ts'
-import { type KeyAnswer, type KeyOperation, makeKeyModel } from './key-model.ts'
+import { type KeyAnswer, type KeyOperation, lengthOf, makeKeyModel } from './key-model.ts'
 
 export type KeyCall = Call<KeyOperation, KeyAnswer>
 
@@ -90,10 +90,12 @@ export class KeyHistory {
     const model = makeKeyModel(this.keyCount)
     // What was never answered need not have happened: an explanation without the values that nobody
     // ever saw is one, and found much sooner.
-    const seen = this.calls.map((call) => call.answer?.output ?? '').join(' ')
-    const likely = this.calls.filter((call) => call.answer !== null || isSeen(call.input, seen))
+    const calls = this.calls
+    const seen = calls.map((call) => call.answer?.output ?? '').join(' ')
+    const lengths = new Set(calls.map(lengthAppendedTo))
+    const likely = calls.filter((call) => call.answer !== null || isSeen(call.input, seen, lengths))
     const verdict = checkLinearizability(likely, model)
-    return verdict === 'linearizable' ? verdict : checkLinearizability(this.calls, model)
+    return verdict === 'linearizable' ? verdict : checkLinearizability(calls, model)
   }
 
   /** The last calls, for people. */
@@ -106,11 +108,16 @@ export class KeyHistory {
   }
 }
 
-function isSeen(operation: KeyOperation, seen: string): boolean {
+/** How long the value was that this answered call appended to; -1: it tells nothing of that. */
+function lengthAppendedTo({ input, answer }: KeyCall): number {
+  return input.kind === 'append' && answer !== null ? Number(answer.output) - lengthOf(input.value) : -1
+}
+
+function isSeen(operation: KeyOperation, seen: string, lengths: ReadonlySet<number>): boolean {
   if (operation.kind === 'append') return seen.includes(operation.value)
   // A value with an expiry is seen by its absence.
   if (operation.kind !== 'set' || operation.expires !== 0) return true
-  return operation.writes.some(([, value]) => seen.includes(value))
+  return operation.writes.some(([, value]) => seen.includes(value) || lengths.has(lengthOf(value)))
 }
 
 function describe(call: OpenCall): string {

@@ -43,8 +43,14 @@ export function makeKeyModel(keyCount: number): Model<KeyState, KeyOperation, Ke
     },
     nameOf: (operation) =>
       operation.kind === 'increment' || operation.kind === 'delete' ? JSON.stringify(operation) : null,
+    touches: (operation) => touchedKeys(operation).reduce((bits, key) => bits | (1 << key), 0),
     keyOf: (state) => state.map((cell) => (cell === null ? '-' : `${cell.value}@${cell.expires}`)).join(' '),
   }
+}
+
+function touchedKeys(operation: KeyOperation): readonly number[] {
+  if ('keys' in operation) return operation.keys
+  return operation.kind === 'set' ? operation.writes.map(([key]) => key) : [operation.key]
 }
 
 type Performed = { readonly state: KeyState; readonly answer: KeyAnswer }
@@ -111,7 +117,8 @@ export function compactText(text: string): string {
   )
 }
 
-function lengthOf(tokens: string): number {
+/** Of the bytes that the tokens stand for. */
+export function lengthOf(tokens: string): number {
   let length = tokens.length
   for (const [, count] of tokens.matchAll(/\/(\d+);/g)) length += Number(count)
   return length
