@@ -269,11 +269,12 @@ class Checker implements RaftChecker {
 
   /** What was durable is found again, except where a write still in flight may have replaced it. */
   #checkRecovery(id: ReplicaId, before: Shadow, state: RaftState): void {
+    // Damage that was noticed may have taken anything; `#votes` still holds the replica to its votes.
+    if (state.mayVoteFrom !== null) return
     assert(state.hardState.term >= before.hardState.term, `${id} forgot its term`)
     if (state.hardState.term === before.hardState.term && before.hardState.vote !== null) {
       assert.equal(state.hardState.vote, before.hardState.vote, `${id} forgot its vote`)
     }
-    if (state.mayVoteFrom !== null) return
     const rewrites = before.writes.map((write) => (write.entries[0]?.index ?? Number.MAX_SAFE_INTEGER) - 1)
     const sure = Math.min(before.durable.lastIndex, ...rewrites)
     const found = new TermLog(state.base, state.entries)

@@ -137,7 +137,8 @@ export class Nemesis {
     if (failure === null || stoppingSinceMs !== null) return
     const isDisplaced = this.#nowMs < facts.mayBeDisplacedUntilMs && /does not belong/.test(String(failure))
     if (isDisplaced) facts.isDamaged = true
-    if (!facts.isExcused && !facts.isDamaged && !isTransient(failure)) {
+    const isExcusable = facts.isExcused || facts.isDamaged || isTransient(failure)
+    if (!isExcusable || isBug(failure)) {
       throw new Error(`${node.host} gave up without a reason`, { cause: failure })
     }
     this.#cluster.log.logger(node.host).warning('nemesis: the process ended', { error: String(failure) })
@@ -399,6 +400,11 @@ function freshFacts(): Facts {
     mayBeDisplacedUntilMs: 0,
     restartAtMs: null,
   }
+}
+
+/** What nothing excuses: an invariant, ours or the checker's, does not hold. */
+function isBug(failure: unknown): boolean {
+  return failure instanceof Error && /^(Assertion|Type|Range|Reference)Error/.test(failure.name)
 }
 
 /** A start that only came too early: whoever started the process starts it again. */
