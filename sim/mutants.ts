@@ -1,7 +1,7 @@
 /**
  * `npm run sim:mutants -- [--only NAME] [--seeds A..B] [--minutes M]`: puts each bug of the table
- * into a copy of the sources and runs seeds until one fails. A bug that survives makes the exit
- * code 1, and so does an edit that does not fit the sources any more.
+ * into a copy of the sources and runs seeds until one fails, then the random runs of the parts. A
+ * bug that survives makes the exit code 1, and so does an edit that does not fit the sources any more.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,12 +13,14 @@ import { parseArgs } from 'node:util'
 import { MUTANTS, type Mutant } from './mutants/mutant-table.ts'
 
 const ROOT = path.join(import.meta.dirname, '..')
-const COPIED = ['src', 'sim', 'package.json'] as const
+const COPIED = ['src', 'sim', 'test', 'package.json'] as const
 /** Seeds that were not looked at when a bug was put into the table. */
 const SEEDS = '10001..10300'
 const MINUTES = '2'
+/** Random runs of one part against a model, without a transport and a node that hide some bugs. */
+const PART_SUITES = ['src/raft/raft-random.test.ts', 'src/storage/log/log-crash.test.ts'] as const
 
-type Verdict = { readonly mutant: Mutant; readonly seeds: number | null; readonly checker: string }
+type Verdict = { readonly mutant: Mutant; readonly killer: string | null; readonly checker: string }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -33,7 +35,7 @@ async function main(): Promise<number> {
     verdicts.push(verdict)
     console.log(describe(verdict))
   }
-  const alive = verdicts.filter((verdict) => verdict.seeds === null)
+  const alive = verdicts.filter((verdict) => verdict.killer === null)
   console.log(`${verdicts.length - alive.length} of ${verdicts.length} mutants killed`)
   return alive.length === 0 ? 0 : 1
 }
@@ -44,17 +46,37 @@ async function judge(mutant: Mutant, seeds: string, minutes: string): Promise<Ve
     for (const name of COPIED) await cp(path.join(ROOT, name), path.join(folder, name), { recursive: true })
     await symlink(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'))
     for (const edit of mutant.edits) await apply(folder, mutant.name, edit)
-    const output = await runSeeds(folder, seeds, minutes)
-    const found = /^seed (\d+) failed at [\d.]+ virtual ms: (.*)$/m.exec(output)
-    if (found === null && !/seeds, 0 failed/.test(output))
-      return { mutant, seeds: 1, checker: lastLine(output) }
-    const first = Number(seeds.split('..')[0])
-    return found === null
-      ? { mutant, seeds: null, checker: '' }
-      : { mutant, seeds: Number(found[1]) - first + 1, checker: found[2] ?? '' }
+    return (await judgeBySeeds(mutant, folder, seeds, minutes)) ?? (await judgeByParts(mutant, folder))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function judgeBySeeds(
+  mutant: Mutant,
+  folder: string,
+  seeds: string,
+  minutes: string,
+): Promise<Verdict | null> {
+  const output = await run(folder, ['sim/main.ts', '--seeds', seeds, '--minutes', minutes])
+  const found = /^seed (\d+) failed at [\d.]+ virtual ms: (.*)$/m.exec(output)
+  if (found !== null) {
+    const count = Number(found[1]) - Number(seeds.split('..')[0]) + 1
+    return { mutant, killer: `seed ${count}`, checker: found[2] ?? '' }
+  }
+  const isClean = /seeds, 0 failed/.test(output)
+  return isClean ? null : { mutant, killer: 'seed 1', checker: output.trim().split('\n').at(-1) ?? '' }
+}
+
+async function judgeByParts(mutant: Mutant, folder: string): Promise<Verdict> {
+  for (const suite of PART_SUITES) {
+    const output = await run(folder, ['--test', suite])
+    const found = /^ℹ fail ([1-9]\d*)$/m.exec(output)
+    if (found === null) continue
+    const reason = /\[?\w*Error\b[^:]*: (.*)/.exec(output)
+    return { mutant, killer: path.basename(suite, '.test.ts'), checker: reason?.[1] ?? '' }
+  }
+  return { mutant, killer: null, checker: '' }
 }
 
 async function apply(
@@ -73,23 +95,16 @@ async function apply(
   )
 }
 
-async function runSeeds(folder: string, seeds: string, minutes: string): Promise<string> {
-  const child = spawn(process.execPath, ['sim/main.ts', '--seeds', seeds, '--minutes', minutes], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+async function run(folder: string, args: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
   const outputs = Promise.all([text(child.stdout), text(child.stderr)])
   await once(child, 'close')
   return (await outputs).join('\n')
 }
 
-function describe({ mutant, seeds, checker }: Verdict): string {
-  const fate = seeds === null ? 'SURVIVED' : `killed by seed ${seeds}`.padEnd(18)
+function describe({ mutant, killer, checker }: Verdict): string {
+  const fate = killer === null ? 'SURVIVED' : `killed by ${killer}`.padEnd(22)
   return `${mutant.name.padEnd(38)} ${fate} ${checker.slice(0, 140)}`
-}
-
-function lastLine(output: string): string {
-  return output.trim().split('\n').at(-1) ?? ''
 }
 
 process.exitCode = await main()
