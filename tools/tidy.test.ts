@@ -12,7 +12,7 @@ const SOUND: readonly SourceFile[] = [
   },
   { path: 'ARCHITECTURE.md', text: '# Layers\n' },
   {
-    path: 'src/cli/main.ts',
+    path: 'src/cli/main.js',
     text: "#!/usr/bin/env node\n/** Starts. */\nimport '../raft/raft.ts'\nawait Promise.resolve()\n",
   },
   { path: 'src/raft/raft.ts', text: '/** Pure: no async. */\n// await nothing\nexport const term = 1\n' },

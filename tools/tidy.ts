@@ -17,7 +17,7 @@ const FUNCTION_LINES_MAX = 70
 const PURE_LAYERS = /^src\/(base|raft|kv|vector|cluster)\//
 const EDGE_LAYERS = /^src\/(env-node|client|cli)\//
 /** Files that something else than an import starts, or that only say something to the compiler. */
-const ENTRY = /^src\/cli\/main[.]ts$|-worker[.]ts$|[.]d[.]ts$/
+const ENTRY = /-worker[.]ts$|[.]d[.]ts$/
 
 export const RULES: Readonly<Record<string, Rule>> = {
   fileLength: perFile(/[.](ts|mjs)$/, ({ text }) => {

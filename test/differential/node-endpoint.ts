@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const START_MS = 60_000
 const POLL_MS = 50
 const ANY_PORTS = ['--redis-port', '0', '--http-port', '0', '--peer-port', '0', '--milvus-port', '0']

@@ -29,7 +29,7 @@ type EndpointsJson = {
   readonly peer: Endpoint
 }
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 /** Far more than a start takes on a busy machine: it only ends a run that hangs. */
 const START_MS_MAX = 60_000
 const LOG_LINES_KEPT = 400

@@ -33,7 +33,7 @@ export type ChildOptions = {
 }
 
 export function startChild({ id, directory, flags, onLine }: ChildOptions): ChildNode {
-  const main = new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url)
+  const main = new URL('../main.js', import.meta.url)
   const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(main), 'start', ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,

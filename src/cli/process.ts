@@ -1,13 +1,6 @@
-#!/usr/bin/env node
 /** The process of every `holdfast` command: hands its arguments over, and ends with the exit code. */
-import { enableCompileCache } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { EXIT_FAILED, EXIT_OK } from './command-context.ts'
-
-// What was compiled once need not be compiled at the next start, which is then three times as
-// fast. Inside the package, where nobody else can plant code; where that can't be written, nothing is kept.
-enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/holdfast', import.meta.url)))
-const { runProgram } = await import('./program.ts')
+import { runProgram } from './program.ts'
 
 // `holdfast status | head` closes the pipe early: an end like any other, not an error.
 for (const stream of [process.stdout, process.stderr]) {
