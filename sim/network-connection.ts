@@ -70,6 +70,8 @@ export class SimConnection implements Connection {
   #isVanished = false
   #isEnded = false
   #isFinSent = false
+  /** The other side sends nothing more, and the handler goes on writing. */
+  #isInputEnded = false
   #isFinWaiting = false
   #isPaused = false
   #isInsideData = false
@@ -148,6 +150,7 @@ export class SimConnection implements Connection {
     this.#flush()
     this.#isEnded = true
     this.#pump()
+    if (this.#state === 'closed') return
     this.resume()
     this.#endTimeout = this.#world.scheduler.after(END_TIMEOUT_MS, END_TIMEOUT, () =>
       this.#world.gate.deliver(() => this.#finish(undefined)),
@@ -262,6 +265,9 @@ export class SimConnection implements Connection {
     if (this.#isEnded && !this.#isFinSent) {
       this.#isFinSent = true
       this.#transmit({ kind: 'fin' })
+      if (!this.#isInputEnded) return
+      this.#shut(null)
+      this.#announceClose(undefined)
     }
   }
 
@@ -377,10 +383,15 @@ export class SimConnection implements Connection {
     if (this.#isFinWaiting && this.#state === 'open') this.#receiveFin()
   }
 
-  // The other side reads no more: what waits here has no reader.
+  // Without `onEnd` the connection closes with the other side: what waits here has no reader.
   #receiveFin(): void {
     this.#isFinWaiting = this.#isPaused || this.#inbox.length > 0
     if (this.#isFinWaiting) return
+    if (this.#handler?.onEnd !== undefined && !this.#isEnded) {
+      this.#isInputEnded = true
+      this.#handler.onEnd()
+      return
+    }
     this.#drop()
     this.#isEnded = true
     this.#pump()

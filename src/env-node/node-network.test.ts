@@ -38,6 +38,33 @@ describe('other programs', () => {
     await listener.close()
   })
 
+  test('one that ends its half is answered later, if the handler wants that', async () => {
+    const faults: unknown[] = []
+    const listener = await createNodeNetwork().listen({ host: '127.0.0.1', port: 0 }, (connection) => {
+      const answer = async (): Promise<void> => {
+        await sleep(clock, 30)
+        connection.write('reply')
+        connection.end()
+      }
+      connection.handle({
+        onData: () => undefined,
+        onEnd: () => void answer(),
+        onClose: (fault) => faults.push(fault),
+      })
+    })
+    const socket = openSocket({ port: listener.address.port, host: '127.0.0.1', allowHalfOpen: true })
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk.toString()
+    })
+    socket.end('request')
+    await once(socket, 'close')
+    assert.equal(text, 'reply')
+    while (faults.length === 0) await sleep(clock, 1)
+    assert.deepEqual(faults, [undefined])
+    await listener.close()
+  })
+
   test('one that is frozen with a full queue: connecting times out, once', async () => {
     const program = `require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 },
       function () { console.log(this.address().port) })`

@@ -58,7 +58,7 @@ function connect(address: Address, options: ConnectOptions): Connection {
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-    allowHalfOpen: false,
+    allowHalfOpen: true,
   })
   return new SocketConnection(socket, address, options.timeoutMs)
 }
@@ -72,7 +72,7 @@ function listen(
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-    allowHalfOpen: false,
+    allowHalfOpen: true,
   })
   server.maxConnections = options.maxConnections ?? DEFAULT_MAX_CONNECTIONS
   return new Promise((resolve, reject) => {
@@ -151,11 +151,7 @@ class SocketConnection implements Connection {
     socket.on('error', (error) => {
       if (!this.#isClosed) this.#fault ??= toFault(`connection with ${remote.host}:${remote.port}`, error)
     })
-    // The other side has closed and the socket closes with it: what is written from now on has no reader.
-    socket.once('end', () => {
-      this.#isEnded = true
-      this.#dropQueued()
-    })
+    socket.once('end', () => this.#onInputEnd())
     socket.once('close', () => this.#onSocketClose())
     turnQueue.endOfTurn(() =>
       assert(this.#handler !== null || this.#isClosed, 'connection left without a handler'),
@@ -204,12 +200,9 @@ class SocketConnection implements Connection {
   end(): void {
     if (this.#isClosed || this.#isEnded) return
     this.#flush()
-    this.#isEnded = true
-    this.#socket.end()
+    this.#endSocket()
     // Unread bytes would turn our close into a reset, and a paused socket never sees the other side's.
     this.#socket.resume()
-    this.#clearDeadline()
-    this.#deadline = setTimeout(() => this.#socket.destroy(), END_TIMEOUT_MS)
   }
 
   destroy(): void {
@@ -219,6 +212,24 @@ class SocketConnection implements Connection {
     this.#dropQueued()
     this.#clearDeadline()
     this.#socket.destroy()
+  }
+
+  #onInputEnd(): void {
+    if (this.#isClosed || this.#isEnded) return
+    if (this.#handler?.onEnd !== undefined) {
+      this.#handler.onEnd()
+      return
+    }
+    // The socket closes with the other side: what is written from now on has no reader.
+    this.#dropQueued()
+    this.#endSocket()
+  }
+
+  #endSocket(): void {
+    this.#isEnded = true
+    this.#socket.end()
+    this.#clearDeadline()
+    this.#deadline = setTimeout(() => this.#socket.destroy(), END_TIMEOUT_MS)
   }
 
   #sealText(): void {

@@ -39,6 +39,11 @@ export type ConnectionHandler = {
   readonly onData: (chunk: Buffer) => void
   /** `bufferedBytes` had reached `HIGH_WATER_BYTES` and fell below half of it. */
   readonly onDrain?: () => void
+  /**
+   * The other side sends nothing more, but may still read: once, behind the last `onData`. Whoever sets
+   * this ends the connection itself; without it, the connection closes as soon as the other side has.
+   */
+  readonly onEnd?: () => void
   /** Exactly once, after which nothing else is called. `error` is absent after an orderly close. */
   readonly onClose: (error?: NetworkFault) => void
 }

@@ -228,6 +228,39 @@ describe('Redis connection: the end', () => {
     }
   })
 
+  test('a client that sends nothing more gets every reply, then it closes', () => {
+    const { client, calls } = connectDeferred()
+    client.receive(`${request('GET', 'a')}${request('GET', 'b')}*2\r\n$3\r\nGE`)
+    client.connection.inputEnded()
+    calls[1]?.respond(2)
+    client.endTurn()
+    assert.deepEqual([client.take(), client.events], ['', []])
+    calls[0]?.respond(1)
+    client.endTurn()
+    assert.equal(client.take(), ':1\r\n:2\r\n')
+    assert.deepEqual(client.events, ['end'])
+    assert.equal(calls.length, 2)
+  })
+
+  test('a client that is owed nothing and sends nothing more is closed at once', () => {
+    const { client } = connectDeferred()
+    client.connection.inputEnded()
+    assert.deepEqual(client.events, ['end'])
+  })
+
+  test('requests that wait for the limit of owed replies are carried out although no more come', () => {
+    const { client, calls } = connectDeferred({ maxPipelined: 2 })
+    client.receive(request('GET', 'a').repeat(5))
+    client.connection.inputEnded()
+    for (let at = 0; at < 5; at++) {
+      assert.ok(!client.events.includes('end'), `closed after ${at} of 5`)
+      calls[at]?.respond(at)
+      client.endTurn()
+    }
+    assert.equal(client.take(), ':0\r\n:1\r\n:2\r\n:3\r\n:4\r\n')
+    assert.equal(client.events.at(-1), 'end')
+  })
+
   test('answers that come after the socket is gone are dropped', () => {
     const { client, calls } = connectDeferred()
     client.receive(request('GET', 'a') + request('GET', 'b'))

@@ -10,6 +10,8 @@
  * sent, no further request is read and the owner is told to pause the socket. Answers that come
  * meanwhile wait as replies, not as encoded copies.
  *
+ * A client that sends nothing more gets all it asked for answered, then the connection closes.
+ *
  * Failure: bytes that are no request are answered with Redis' error once everything before them
  * is answered, then the connection closes. A handler that throws is a bug and is not caught.
  */
@@ -67,6 +69,8 @@ export interface RedisConnection {
   receive(chunk: Buffer): void
   /** The socket has sent what it held back. */
   drained(): void
+  /** The client sends nothing more, but may still read. */
+  inputEnded(): void
   /** The socket is gone: answers that still come are dropped. */
   closed(): void
   /** True while the owner must not read from the client. */
@@ -96,6 +100,7 @@ class Connection implements RedisConnection {
   #bufferedBytes = 0
 
   #state: 'open' | 'ending' | 'closed' = 'open'
+  #isInputEnded = false
   #isPaused = false
   #isParsing = false
   #isProceedScheduled = false
@@ -132,6 +137,11 @@ class Connection implements RedisConnection {
   }
 
   drained(): void {
+    this.#proceed()
+  }
+
+  inputEnded(): void {
+    this.#isInputEnded = true
     this.#proceed()
   }
 
@@ -254,7 +264,9 @@ class Connection implements RedisConnection {
     const canResume = this.#isPaused && !this.#mustPause()
     const canReply = this.#held.has(this.#head) && !this.#isOverfull()
     if (canResume || canReply) this.#scheduleProceed()
-    if (this.#state === 'ending' && this.#head === this.#nextRequest) {
+    // While it is paused, the parser may hold requests that came before the end.
+    const isLast = this.#state === 'ending' || (this.#isInputEnded && !this.#isPaused)
+    if (this.#state !== 'closed' && isLast && this.#head === this.#nextRequest) {
       this.#state = 'closed'
       this.#options.end()
     }

@@ -62,8 +62,9 @@ class End {
   /** True while the test is inside a call of the connection: no handler may run then. */
   isInsideCall = false
   onData: (chunk: Buffer) => void = () => undefined
+  inputEnds = 0
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, onEnd?: (end: End) => void) {
     this.connection = connection
     connection.handle({
       onOpen: () => {
@@ -79,6 +80,15 @@ class End {
         this.#note()
         this.drains++
       },
+      ...(onEnd === undefined
+        ? {}
+        : {
+            onEnd: () => {
+              this.#note()
+              this.inputEnds++
+              onEnd(this)
+            },
+          }),
       onClose: (fault) => {
         this.#note()
         this.faults.push(fault)
@@ -115,9 +125,12 @@ class World {
     this.under = under
   }
 
-  async listen(onEnd: (end: End) => void = () => undefined): Promise<Listener> {
+  async listen(
+    onEnd: (end: End) => void = () => undefined,
+    onInputEnd?: (end: End) => void,
+  ): Promise<Listener> {
     const listener = await this.under.server.listen({ host: this.under.host, port: 0 }, (connection) => {
-      const end = new End(connection)
+      const end = new End(connection, onInputEnd)
       this.ends.push(end)
       onEnd(end)
     })
@@ -132,11 +145,11 @@ class World {
   }
 
   /** An open connection: the connecting end, and the accepting one. */
-  async pair(): Promise<{ client: End; server: End }> {
+  async pair(onInputEnd?: (end: End) => void): Promise<{ client: End; server: End }> {
     let server: End | null = null
     const listener = await this.listen((end) => {
       server = end
-    })
+    }, onInputEnd)
     const client = this.connect({ host: this.under.host, port: listener.address.port })
     await this.until(() => client.opens === 1 && server !== null)
     assert(server !== null)
@@ -369,6 +382,43 @@ function describeClosing(check: Check): void {
     client.connection.write('quit')
     await world.until(() => client.isClosed && server.isClosed)
     assert.equal(client.received.toString(), 'bye')
+  })
+
+  check(
+    'whoever wants to hears that the other side sends no more, and ends the connection itself',
+    async (world) => {
+      const { client, server } = await world.pair((end) => end.connection.write('last reply'))
+      client.call((connection) => connection.write('request'))
+      client.call((connection) => connection.end())
+      await world.until(() => server.inputEnds === 1)
+      await world.pause(30)
+      assert.equal(server.received.toString(), 'request')
+      assert.deepEqual([client.isClosed, server.isClosed], [false, false])
+      server.call((connection) => connection.end())
+      await world.until(() => client.isClosed && server.isClosed)
+      assert.deepEqual([client.faults[0], server.faults[0]], [undefined, undefined])
+      assert.equal(server.inputEnds, 1)
+    },
+  )
+
+  check('a connection ended from within onEnd closes at once', async (world) => {
+    const { client, server } = await world.pair((end) => end.connection.end())
+    client.call((connection) => connection.end())
+    await world.until(() => client.isClosed && server.isClosed)
+    assert.deepEqual([client.faults[0], server.faults[0]], [undefined, undefined])
+  })
+
+  check('what a paused reader has not seen comes before the end of the other side', async (world) => {
+    const { client, server } = await world.pair((end) => end.connection.end())
+    server.call((connection) => connection.pause())
+    client.call((connection) => connection.write('unread'))
+    client.call((connection) => connection.end())
+    await world.pause(30)
+    assert.equal(server.inputEnds, 0)
+    server.call((connection) => connection.resume())
+    await world.until(() => client.isClosed && server.isClosed)
+    assert.equal(server.received.toString(), 'unread')
+    assert.equal(server.inputEnds, 1)
   })
 
   check('an ended connection hears no more data, and closes even if it was paused', async (world) => {

@@ -155,10 +155,16 @@ export class RedisService {
     })
     const protocol = this.#makeProtocol(connection, session)
     this.#clients.set(session.id, { session, connection, protocol })
+    let patience: Timer | null = null
     connection.handle({
       onData: (chunk) => protocol.receive(chunk),
       onDrain: () => protocol.drained(),
+      onEnd: () => {
+        patience = clock.setTimer(LAST_REPLIES_MS_MAX, () => connection.destroy())
+        protocol.inputEnded()
+      },
       onClose: () => {
+        patience?.cancel()
         this.#clients.delete(session.id)
         protocol.closed()
       },
@@ -254,6 +260,8 @@ export class RedisService {
 
 const DRAIN_POLL_MS = 2
 const IDLE_POLL_MS = 1_000
+/** How long a client that sends nothing more is kept for the replies it is owed. */
+const LAST_REPLIES_MS_MAX = 30_000
 /** Commands that wait until the node serves, and for how long. */
 const PARKED_MAX = 10_000
 const PARKED_POLL_MS = 5
