@@ -32,6 +32,16 @@ export class SimNamespace {
     return inode
   }
 
+  /** A durable name for a new file. */
+  put(path: string): SimInode {
+    const name = normal(path)
+    this.#mustHaveParent(name, 'open')
+    const inode = new SimInode()
+    this.#current.set(name, inode)
+    this.#durable.set(name, inode)
+    return inode
+  }
+
   lookupFile(path: string): SimInode {
     const node = this.#current.get(normal(path))
     if (node === undefined) throw new DiskFault('open', path, 'ENOENT')

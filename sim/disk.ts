@@ -69,6 +69,8 @@ export interface SimDisk {
   breakSector(path: string, sector: number): void
   /** Removes the file and the durable memory of it, as a file system that lost it would. */
   loseFile(path: string): void
+  /** A whole file from elsewhere, at rest. Its folder exists. */
+  putFile(path: string, bytes: Uint8Array): void
   paths(): readonly string[]
   bytes(path: string): Buffer
   /** An independent copy of everything, including what is not yet synced. */
@@ -140,6 +142,12 @@ class MemoryDisk implements SimDisk {
 
   loseFile(path: string): void {
     this.namespace.lose(path)
+  }
+
+  putFile(path: string, bytes: Uint8Array): void {
+    const inode = this.namespace.put(path)
+    inode.write(bytes, 0)
+    inode.sync(inode.syncPoint())
   }
 
   paths(): readonly string[] {

@@ -9,8 +9,11 @@ import { describe, test } from 'node:test'
 import { StorageError, toStorageError } from '../src/base/errors.ts'
 import { type GroupId, makeGroupId } from '../src/base/ids.ts'
 import { SECTOR_BYTES } from '../src/storage/log/log-format.ts'
+import { openSharedLog } from '../src/storage/log/open-shared-log.ts'
+import { createSimClock } from './clock.ts'
 import { createSimCluster, formCluster, type SimCluster } from './cluster/sim-cluster.ts'
 import type { SimNode } from './cluster/sim-node.ts'
+import { createSimDisk } from './disk.ts'
 import { driveUntilSettled } from './drive.ts'
 import { missingAt, NumberedWriter } from './workloads/numbered-writer.ts'
 
@@ -135,6 +138,20 @@ describe('identity', () => {
   })
 })
 
+/** As a program would that did not look for what is missing. */
+async function beginEmptyLog({ cluster, victim }: Formed): Promise<void> {
+  const { scheduler } = cluster
+  const clock = createSimClock(scheduler)
+  const disk = createSimDisk({ random: cluster.random.fork('empty log') })
+  const logger = cluster.log.logger('empty log')
+  await driveUntilSettled(scheduler, async () => {
+    const random = cluster.random.fork('empty log')
+    const log = await openSharedLog({ disk: disk.disk(), clock, random, logger, segmentBytes: SEGMENT_BYTES })
+    await log.close()
+  })
+  for (const path of disk.paths()) victim.disk.putFile(path, disk.bytes(path))
+}
+
 describe('a log that is gone', () => {
   for (const nodes of [1, 3]) {
     test(`of one of ${nodes}: refused at every start`, async () => {
@@ -161,6 +178,13 @@ describe('a log that is gone', () => {
       if (losesEngines) lost.victim.loseEngines()
       await assertRefuses(lost, 'logDamaged', /lost everything|log is gone/)
     }
+  })
+
+  test('and another one, whole but empty, in its place: refused', async () => {
+    const lost = await formed({ nodes: 3, victim: 2, writes: 5 })
+    lose(lost.victim, isLog)
+    await beginEmptyLog(lost)
+    await assertRefuses(lost, 'logDamaged', /log is gone/)
   })
 
   test('but for evidence of damage and a segment in preparation: refused', async () => {

@@ -4,8 +4,9 @@
  */
 import { parseArgs } from 'node:util'
 import { runSeed, SeedFailure, type SeedResult } from './run-seed.ts'
+import type { PlanLimits } from './seed-plan.ts'
 
-const USAGE = `npm run sim -- --seed N [--trace]
+const USAGE = `npm run sim -- --seed N [--trace] [--strikes K] [--clients C] [--duration-ms D]
 npm run sim -- --seeds A..B [--minutes M] [--keep-going]`
 const REPORT_EVERY_MS = 10_000
 const STORY_LINES = 200
@@ -16,11 +17,19 @@ async function main(): Promise<number> {
       seed: { type: 'string' },
       seeds: { type: 'string' },
       minutes: { type: 'string' },
+      strikes: { type: 'string' },
+      clients: { type: 'string' },
+      'duration-ms': { type: 'string' },
       trace: { type: 'boolean', default: false },
       'keep-going': { type: 'boolean', default: false },
     },
   })
-  if (values.seed !== undefined) return one(Number(values.seed), values.trace)
+  const limits = {
+    ...limit('strikes', values.strikes),
+    ...limit('clients', values.clients),
+    ...limit('durationMs', values['duration-ms']),
+  }
+  if (values.seed !== undefined) return one(Number(values.seed), limits, values.trace)
   const range = /^(\d+)\.\.(\d+)$/.exec(values.seeds ?? '')
   if (range === null) {
     console.error(USAGE)
@@ -30,10 +39,17 @@ async function main(): Promise<number> {
   return many(Number(range[1]), Number(range[2]), limitMs, values['keep-going'])
 }
 
-async function one(seed: number, isTraced: boolean): Promise<number> {
+function limit(name: keyof PlanLimits, value: string | undefined): PlanLimits {
+  return value === undefined ? {} : { [name]: Number(value) }
+}
+
+async function one(seed: number, limits: PlanLimits, isTraced: boolean): Promise<number> {
   const startMs = performance.now()
   try {
-    const result = await runSeed(seed, isTraced ? { onLine: (line) => console.log(line) } : {})
+    const result = await runSeed(seed, {
+      ...limits,
+      ...(isTraced ? { onLine: (line) => console.log(line) } : {}),
+    })
     console.log(describe(result), `${((performance.now() - startMs) / 1000).toFixed(1)} s`)
     return 0
   } catch (error) {

@@ -50,8 +50,12 @@ export interface SimNetwork {
   unblock(from: string, to: string): void
   /** Blocks both directions between machines of different groups; machines named in none stay connected. */
   partition(groups: readonly (readonly string[])[]): void
+  /** Gives the link its first conditions. */
+  restoreLink(from: string, to: string): void
   /** Unblocks every link and gives each its first conditions. */
   heal(): void
+  /** The same for the links for which this is true. */
+  healBetween(isHealed: (from: string, to: string) => boolean): void
   /** Both ends of every connection between the two see a reset. */
   reset(left: string, right: string): void
   /** The ends on `forgetful` are reset; the ends on `other` learn nothing until they send. */
@@ -143,8 +147,17 @@ class Fabric implements SimNetwork {
     }
   }
 
+  restoreLink(from: string, to: string): void {
+    this.#link(from, to).conditions = this.#conditions
+  }
+
   heal(): void {
+    this.healBetween(() => true)
+  }
+
+  healBetween(isHealed: (from: string, to: string) => boolean): void {
     for (const link of this.#links.values()) {
+      if (!isHealed(link.from, link.to)) continue
       link.conditions = this.#conditions
       if (link.isBlocked) link.unblock()
     }

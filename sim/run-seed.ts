@@ -16,7 +16,7 @@ import { REDIS_PORT, type SimNode } from './cluster/sim-node.ts'
 import { Nemesis, type NemesisCounts } from './faults/nemesis.ts'
 import { createSimRandom } from './random.ts'
 import { eventTag } from './scheduler.ts'
-import { drawSeedPlan, type SeedPlan } from './seed-plan.ts'
+import { drawSeedPlan, type PlanLimits, type SeedPlan } from './seed-plan.ts'
 import { failOnUnhandledRejection } from './unhandled-rejection.ts'
 import { KEYS_PER_GROUP, KeyClient, keyName } from './workloads/key-client.ts'
 import { KeyHistory } from './workloads/key-history.ts'
@@ -47,7 +47,7 @@ export class SeedFailure extends Error {
   }
 }
 
-export type SeedOptions = {
+export type SeedOptions = PlanLimits & {
   /** Log lines of the story of a failure. */
   readonly storyLines?: number
   /** Every log line as it happens. */
@@ -62,11 +62,17 @@ const LATE = eventTag('late-node')
 
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const random = createSimRandom(seed)
-  const plan = drawSeedPlan(random.fork('plan'))
+  const plan = drawSeedPlan(random.fork('plan'), options)
   const cluster = createSimCluster({
     seed,
     nodes: plan.nodes,
-    node: { logSegmentBytes: plan.logSegmentBytes, groupOptions: plan.groupOptions },
+    node: {
+      logSegmentBytes: plan.logSegmentBytes,
+      groupOptions: plan.groupOptions,
+      heartbeatMs: plan.heartbeatMs,
+      electionTimeoutMs: plan.electionTimeoutMs,
+    },
+    clock: plan.clock,
     diskLatencyMs: (source) => 0.05 + source.next() * plan.diskLatencyMsMax,
     engineLatencyMs: (source) => source.next() * plan.engineLatencyMsMax,
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),

@@ -1,6 +1,6 @@
-/** Everything a seed decides before the first event: cluster, limits, workload, faults. */
+/** Everything a seed decides before the first event: cluster, limits, timeouts, workload, faults. */
 import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from '../src/replica/group-options.ts'
-import { CLOCK_SKEW_MS } from './cluster/sim-node.ts'
+import type { MachineClock } from './cluster/sim-node.ts'
 import { drawFaultPlan, type FaultPlan } from './faults/fault-plan.ts'
 import type { SimRandom } from './random.ts'
 import type { KeyWorkload } from './workloads/key-client.ts'
@@ -11,6 +11,9 @@ export type SeedPlan = {
   readonly lateNodes: number
   readonly lateByMs: number
   readonly durationMs: number
+  readonly heartbeatMs: number
+  readonly electionTimeoutMs: number
+  readonly clock: MachineClock
   readonly workload: KeyWorkload
   readonly faults: FaultPlan
   readonly groupOptions: Partial<GroupOptions>
@@ -19,38 +22,69 @@ export type SeedPlan = {
   readonly engineLatencyMsMax: number
 }
 
-const KIB = 1024
+/** A smaller run of the same seed: what is left happens as it did. */
+export type PlanLimits = {
+  readonly strikes?: number
+  readonly clients?: number
+  readonly durationMs?: number
+}
 
-export function drawSeedPlan(random: SimRandom): SeedPlan {
-  const nodes = random.pick([1, 3, 3, 3, 3, 3, 4, 5])
-  const faults = drawFaultPlan(random.fork('faults'), nodes)
+const KIB = 1024
+/** A seed with its healing takes no longer: what clocks drift apart by until then. */
+const RUN_SECONDS_MAX = 150
+
+export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPlan {
+  const nodes = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 6, 7])
+  const faults = drawFaultPlan(random.fork('faults'))
   const isSmall = random.chance(0.6)
-  return {
+  const clock = drawClock(random.fork('clock'))
+  const plan = {
     nodes,
     lateNodes: nodes > 1 && random.chance(0.3) ? random.between(1, nodes - 1) : 0,
-    lateByMs: random.between(100, 5_000),
-    durationMs: random.between(5_000, 20_000),
-    workload: drawWorkload(random.fork('workload'), faults),
+    lateByMs: random.between(100, 20_000),
+    durationMs: random.between(60_000, 90_000),
+    ...drawTimeouts(random.fork('timeouts')),
+    clock,
+    workload: drawWorkload(random.fork('workload'), faults, clock),
     faults,
     groupOptions: isSmall ? smallGroupOptions(random.fork('limits')) : {},
     logSegmentBytes: random.pick([16, 64, 256]) * KIB,
     diskLatencyMsMax: random.pick([0.2, 1, 5]),
     engineLatencyMsMax: random.pick([0.1, 1, 10]),
   }
+  return {
+    ...plan,
+    durationMs: Math.min(plan.durationMs, limits.durationMs ?? plan.durationMs),
+    workload: {
+      ...plan.workload,
+      clients: Math.min(plan.workload.clients, limits.clients ?? plan.workload.clients),
+    },
+    faults: { ...faults, strikesMax: limits.strikes ?? faults.strikesMax },
+  }
 }
 
-function drawWorkload(random: SimRandom, faults: FaultPlan): KeyWorkload {
+function drawTimeouts(random: SimRandom): Pick<SeedPlan, 'heartbeatMs' | 'electionTimeoutMs'> {
+  const heartbeatMs = random.pick([10, 30, 30, 100])
+  return { heartbeatMs, electionTimeoutMs: heartbeatMs * random.pick([3, 5, 10]) }
+}
+
+function drawClock(random: SimRandom): MachineClock {
+  return { skewMsMax: random.pick([0, 100, 400]), driftPerMillionMax: random.pick([0, 50, 1_000]) }
+}
+
+function drawWorkload(random: SimRandom, faults: FaultPlan, clock: MachineClock): KeyWorkload {
   const clients = random.between(2, 6)
+  const apartMs = 2 * (clock.skewMsMax + (clock.driftPerMillionMax * RUN_SECONDS_MAX) / 1_000)
   return {
     clients,
     keyGroups: random.between(1, 4),
-    pauseMsMax: random.pick([10, 30, 100]) * clients,
+    pauseMsMax: random.pick([40, 120, 400]) * clients,
     readShare: random.pick([0.2, 0.5, 0.8]),
     largeValueShare: random.chance(0.5) ? 0.05 : 0,
     largeValueBytes: random.pick([2, 20, 200]) * KIB,
     expiryShare: random.chance(0.5) ? 0.4 : 0,
     // Two machines may be off in opposite directions, and either may jump any number of times.
-    expiryToleranceMs: faults.clockJumpMsMax > 0 ? Number.POSITIVE_INFINITY : 2 * CLOCK_SKEW_MS + 10,
+    expiryToleranceMs: faults.clockJumpMsMax > 0 ? Number.POSITIVE_INFINITY : apartMs + 10,
     requestTimeoutMs: random.pick([300, 2_000, 12_000]),
   }
 }

@@ -9,12 +9,13 @@ import { createSimNetwork, type SimNetwork } from '../network.ts'
 import { createRaftChecker, type RaftChecker } from '../raft-checker.ts'
 import { createSimRandom, type SimRandom } from '../random.ts'
 import { createScheduler, type Scheduler } from '../scheduler.ts'
-import { PEER_PORT, SimNode } from './sim-node.ts'
+import { type MachineClock, PEER_PORT, SimNode } from './sim-node.ts'
 
 export type SimClusterOptions = {
   readonly seed: number | string
   readonly nodes: number
   readonly node?: Partial<NodeOptions>
+  readonly clock?: MachineClock
   readonly diskLatencyMs?: (random: SimRandom) => number
   readonly engineLatencyMs?: (random: SimRandom) => number
   /** Every log line, as it is written. */
@@ -54,6 +55,7 @@ export function createSimCluster(options: SimClusterOptions): SimCluster {
     log,
     checkerOf,
     options: options.node ?? {},
+    clock: options.clock ?? { skewMsMax: 100, driftPerMillionMax: 50 },
     diskLatencyMs: options.diskLatencyMs ?? ((source: SimRandom) => 0.05 + source.next() * 0.2),
     engineLatencyMs: options.engineLatencyMs ?? ((source: SimRandom) => source.next() * 0.5),
   }

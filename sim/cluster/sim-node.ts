@@ -26,6 +26,9 @@ import { watchRaft } from './watched-raft.ts'
 export const REDIS_PORT = 6379
 export const PEER_PORT = 7400
 
+/** How far wall clocks may be off, drawn at each start. */
+export type MachineClock = { readonly skewMsMax: number; readonly driftPerMillionMax: number }
+
 export type SimNodeWorld = {
   readonly scheduler: Scheduler
   readonly network: SimNetwork
@@ -34,6 +37,7 @@ export type SimNodeWorld = {
   /** One per group, shared by all nodes. */
   readonly checkerOf: (group: GroupId) => RaftChecker
   readonly options: Partial<NodeOptions>
+  readonly clock: MachineClock
   readonly diskLatencyMs: (random: SimRandom) => number
   readonly engineLatencyMs: (random: SimRandom) => number
 }
@@ -99,9 +103,10 @@ export class SimNode {
     this.#incarnation += 1
     const incarnation = this.#incarnation
     const random = this.#random.fork(`incarnation-${incarnation}`)
+    const { skewMsMax, driftPerMillionMax } = this.#world.clock
     const clock = createSimClock(this.#world.scheduler, {
-      driftPerMillion: random.between(-50, 50),
-      skewMs: random.between(-CLOCK_SKEW_MS, CLOCK_SKEW_MS),
+      driftPerMillion: random.between(-driftPerMillionMax, driftPerMillionMax),
+      skewMs: random.between(-skewMsMax, skewMsMax),
     })
     const engineLatency = random.fork('engine-latency')
     this.#clock = clock
@@ -234,6 +239,3 @@ export class SimNode {
     }
   }
 }
-
-/** Of each machine's wall clock, in either direction. */
-export const CLOCK_SKEW_MS = 100

@@ -56,7 +56,7 @@ export async function missingAt(
   numbers: readonly number[],
 ): Promise<readonly number[]> {
   const clock = createSimClock(cluster.scheduler)
-  const redis = new RedisClient(cluster.network.attach(`reader-of-${host}`, clock))
+  const redis = new RedisClient(cluster.network.attach(`reader-of-${host}-${cluster.scheduler.nowMs}`, clock))
   while (!(await redis.connect(host, REDIS_PORT))) await sleep(clock, RETRY_MS)
   const missing: number[] = []
   for (const number of numbers) {
