@@ -8,7 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock, Timer } from '../src/env/clock.ts'
-import { eventTag, type Scheduler } from './scheduler.ts'
+import { eventTag, type Scheduled, type Scheduler } from './scheduler.ts'
 
 /** What the wall clock of a node without skew shows at virtual time 0. */
 export const WALL_START_MS = Date.UTC(2026, 0, 1)
@@ -44,6 +44,27 @@ export function createSimClock(scheduler: Scheduler, options: SimClockOptions = 
   return new IncarnationClock(scheduler, options)
 }
 
+class ClockTimer implements Timer {
+  scheduled: Scheduled | null = null
+  /** Null once it ran or was cancelled. */
+  #run: (() => void) | null
+
+  constructor(run: () => void) {
+    this.#run = run
+  }
+
+  fire(): void {
+    const run = this.#run
+    this.#run = null
+    run?.()
+  }
+
+  cancel(): void {
+    this.#run = null
+    this.scheduled?.cancel()
+  }
+}
+
 class IncarnationClock implements SimClock {
   readonly #scheduler: Scheduler
   readonly #startMs: number
@@ -75,30 +96,27 @@ class IncarnationClock implements SimClock {
   }
 
   setTimer(delayMs: number, run: () => void): Timer {
-    assert(delayMs >= 0 && Number.isFinite(delayMs), `timer delay out of range: ${delayMs} ms`)
-    let pending: (() => void) | null = run
-    if (this.#state === 'killed') return { cancel: () => undefined }
-    const fire = (): void => {
-      const due = pending
-      pending = null
-      due?.()
-    }
-    const scheduled = this.#scheduler.after(delayMs / this.#rate, TIMER, () => this.deliver(fire))
-    return {
-      cancel: () => {
-        pending = null
-        scheduled.cancel()
-      },
-    }
+    if (!(delayMs >= 0 && Number.isFinite(delayMs))) assert.fail(`timer delay out of range: ${delayMs} ms`)
+    const timer = new ClockTimer(run)
+    if (this.#state === 'killed') return timer
+    timer.scheduled = this.#scheduler.after(delayMs / this.#rate, TIMER, () => {
+      if (this.#isOpen) timer.fire()
+      else this.deliver(() => timer.fire())
+    })
+    return timer
   }
 
   endOfTurn(run: () => void): void {
-    if (this.#state !== 'killed') this.#scheduler.endOfTurn(() => this.deliver(run))
+    if (this.#state === 'killed') return
+    this.#scheduler.endOfTurn(() => {
+      if (this.#isOpen) run()
+      else this.deliver(run)
+    })
   }
 
   deliver(run: () => void): void {
     if (this.#state === 'killed') return
-    if (this.#state === 'running' && this.#backlog.length === 0) return run()
+    if (this.#isOpen) return run()
     assert(this.#backlog.length < MAX_BACKLOG, 'a frozen node holds back too much')
     this.#backlog.push(run)
   }
@@ -122,6 +140,11 @@ class IncarnationClock implements SimClock {
   kill(): void {
     this.#state = 'killed'
     this.#backlog = []
+  }
+
+  /** What happens to the process may happen now. */
+  get #isOpen(): boolean {
+    return this.#state === 'running' && this.#backlog.length === 0
   }
 
   #elapsedMs(): number {

@@ -21,7 +21,7 @@
  * committed before it was asked.
  */
 import assert from 'node:assert/strict'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '../src/base/checksum.ts'
 import type { ReplicaId } from '../src/base/ids.ts'
 import type { Entry, HardState, LogIndex, LogPosition, Term } from '../src/base/log-entry.ts'
 import { EntryKind } from '../src/base/log-entry.ts'
@@ -30,7 +30,10 @@ import type { Message } from '../src/raft/message.ts'
 import type { Raft, RaftState, ReadGrant, Ready } from '../src/raft/raft.ts'
 
 /** What the checker needs to see of a replica. */
-export type Observable = Pick<Raft, 'id' | 'role' | 'term' | 'commit' | 'lastIndex' | 'termAt' | 'status'>
+export type Observable = Pick<
+  Raft,
+  'id' | 'role' | 'term' | 'commit' | 'appliedIndex' | 'lastIndex' | 'termAt' | 'status'
+>
 
 export interface RaftChecker {
   started(id: ReplicaId, state: RaftState): void
@@ -52,7 +55,12 @@ export function createRaftChecker(): RaftChecker {
   return new Checker()
 }
 
-type EntryFacts = { readonly kind: number; readonly checksum: number; readonly previousTerm: number }
+type EntryFacts = {
+  readonly term: number
+  readonly kind: number
+  readonly checksum: number
+  readonly previousTerm: number
+}
 type Commit = { readonly term: number; readonly committedInTerm: number }
 type Write = {
   readonly number: number
@@ -134,10 +142,12 @@ class Checker implements RaftChecker {
   readonly #leaders = new Map<number, ReplicaId>()
   /** By replica and term: whom it promised its vote to, for ever. */
   readonly #votes = new Map<string, ReplicaId>()
-  readonly #entries = new Map<string, EntryFacts>()
+  /** By index: what was ever written there, most often in one term only. */
+  readonly #entries = new Map<number, EntryFacts[]>()
   readonly #commits: Commit[] = []
   readonly #digests = new Map<number, number>()
-  readonly #asked = new Map<string, number>()
+  /** By replica and context: what was committed when the read was asked for. */
+  readonly #asked = new Map<ReplicaId, Map<number, number>>()
 
   /** Index 0 counts as committed: `#commits[i - 1]` is entry i. */
   get commit(): number {
@@ -167,16 +177,18 @@ class Checker implements RaftChecker {
 
   observed(raft: Observable): void {
     const shadow = this.#shadow(raft.id)
-    const status = raft.status()
-    assert(raft.term >= shadow.term, `${raft.id}: the term fell from ${shadow.term} to ${raft.term}`)
-    assert(raft.commit >= shadow.commit, `${raft.id}: commit fell from ${shadow.commit} to ${raft.commit}`)
-    assert(status.applied >= shadow.applied, `${raft.id}: applied fell to ${status.applied}`)
-    shadow.term = raft.term
-    shadow.applied = status.applied
+    const { id, term, commit, appliedIndex } = raft
+    // Called after every step: texts are made only for failures.
+    if (term < shadow.term) assert.fail(`${id}: the term fell from ${shadow.term} to ${term}`)
+    if (commit < shadow.commit) assert.fail(`${id}: commit fell from ${shadow.commit} to ${commit}`)
+    if (appliedIndex < shadow.applied)
+      assert.fail(`${id}: applied fell from ${shadow.applied} to ${appliedIndex}`)
+    shadow.term = term
+    shadow.applied = appliedIndex
     if (raft.role === 'leader') this.#checkLeader(raft)
-    if (raft.commit > shadow.commit) {
-      this.#checkCommits(raft, shadow.commit + 1, status.membership)
-      shadow.commit = raft.commit
+    if (commit > shadow.commit) {
+      this.#checkCommits(raft, shadow.commit + 1, raft.status().membership)
+      shadow.commit = commit
     }
   }
 
@@ -204,13 +216,14 @@ class Checker implements RaftChecker {
       const kept = shadow.membershipIndexes.filter((index) => index < first.index)
       shadow.membershipIndexes = [...kept, ...indexesOfMemberships(entries)]
     }
-    // A new leader may not know yet that an earlier one is committed.
-    const pending = shadow.membershipIndexes.filter((index) => index > this.commit)
-    assert(
-      !leads || pending.length <= 1,
-      `leader ${raft.id} has membership changes pending at ${pending.join()}`,
-    )
-    shadow.writes.push({ number: ready.number, hardState, snapshot: snapshot?.position ?? null, entries })
+    if (leads) {
+      // A new leader may not know yet that an earlier one is committed.
+      const pending = shadow.membershipIndexes.filter((index) => index > this.commit)
+      if (pending.length > 1)
+        assert.fail(`leader ${raft.id} has membership changes pending at ${pending.join()}`)
+    }
+    if (hardState !== null || snapshot !== null || first !== undefined)
+      shadow.writes.push({ number: ready.number, hardState, snapshot: snapshot?.position ?? null, entries })
     for (const entry of ready.committed) this.#checkHandedOut(raft.id, shadow, entry)
   }
 
@@ -232,10 +245,8 @@ class Checker implements RaftChecker {
     }
     if (message.kind === 'appendReply' && message.conflict === null) {
       const { lastIndex } = shadow.durable
-      assert(
-        message.index <= lastIndex,
-        `${message.from} acknowledged ${message.index}, durable is ${lastIndex}`,
-      )
+      if (message.index > lastIndex)
+        assert.fail(`${message.from} acknowledged ${message.index}, durable is ${lastIndex}`)
       assert(message.term <= shadow.hardState.term, `${message.from} acknowledged in a term it may forget`)
     }
   }
@@ -247,23 +258,24 @@ class Checker implements RaftChecker {
   }
 
   readAsked(id: ReplicaId, context: number): void {
-    this.#asked.set(`${id}:${context}`, this.commit)
+    const asked = this.#asked.get(id)
+    if (asked === undefined) this.#asked.set(id, new Map([[context, this.commit]]))
+    else asked.set(context, this.commit)
   }
 
   readGranted(id: ReplicaId, grant: ReadGrant): void {
-    const key = `${id}:${grant.context}`
-    const floor = this.#asked.get(key)
-    assert(floor !== undefined, `${id}: read ${grant.context} was never asked, or granted twice`)
-    this.#asked.delete(key)
-    assert(
-      grant.index >= floor,
-      `${id}: stale read: granted at ${grant.index}, ${floor} was committed before it`,
-    )
+    const asked = this.#asked.get(id)
+    const floor = asked?.get(grant.context)
+    if (asked === undefined || floor === undefined)
+      assert.fail(`${id}: read ${grant.context} was never asked, or granted twice`)
+    asked.delete(grant.context)
+    if (grant.index < floor)
+      assert.fail(`${id}: stale read: granted at ${grant.index}, ${floor} was committed before it`)
   }
 
   #shadow(id: ReplicaId): Shadow {
     const shadow = this.#shadows.get(id)
-    assert(shadow !== undefined, `replica ${id} was never started`)
+    if (shadow === undefined) assert.fail(`replica ${id} was never started`)
     return shadow
   }
 
@@ -286,8 +298,8 @@ class Checker implements RaftChecker {
 
   #checkLeader(raft: Observable): void {
     const known = this.#leaders.get(raft.term)
-    assert(known === undefined || known === raft.id, `both ${known} and ${raft.id} lead term ${raft.term}`)
-    if (known !== undefined) return
+    if (known === raft.id) return
+    assert(known === undefined, `both ${known} and ${raft.id} lead term ${raft.term}`)
     this.#leaders.set(raft.term, raft.id)
     const { hardState } = this.#shadow(raft.id)
     const hasVote = hardState.term === raft.term && hardState.vote === raft.id
@@ -310,10 +322,11 @@ class Checker implements RaftChecker {
       if (term === null) continue
       const known = this.#commits[index - 1]
       if (known !== undefined) {
-        assert.equal(term, known.term, `${raft.id}: committed entry ${index} differs from another replica's`)
+        if (term !== known.term)
+          assert.fail(`${raft.id}: committed entry ${index} differs from another replica's`)
         continue
       }
-      assert.equal(this.#commits.length, index - 1, `${raft.id}: commit skips entries before ${index}`)
+      if (this.#commits.length !== index - 1) assert.fail(`${raft.id}: commit skips entries before ${index}`)
       this.#checkDurableQuorum(index, term, membership)
       this.#commits.push({ term, committedInTerm: raft.term })
     }
@@ -323,9 +336,8 @@ class Checker implements RaftChecker {
     for (const voters of [membership.voters, membership.votersOutgoing]) {
       if (voters.length === 0) continue
       const holders = voters.filter((id) => this.#hasHeld(id, index, term))
-      const isQuorum = holders.length > voters.length / 2
-      assert(
-        isQuorum,
+      if (holders.length > voters.length / 2) continue
+      assert.fail(
         `entry ${index} (term ${term}) is committed, but durable only on [${holders.join()}] of [${voters.join()}]`,
       )
     }
@@ -358,13 +370,12 @@ class Checker implements RaftChecker {
 
   #checkHandedOut(id: ReplicaId, shadow: Shadow, entry: Entry): void {
     const known = this.#commits[entry.index - 1]
-    assert(known?.term === entry.term, `${id} applies entry ${entry.index}, which is not the committed one`)
-    const facts = this.#entries.get(`${entry.index}:${entry.term}`)
-    assert(facts?.checksum === crc32(entry.payload), `${id} applies other bytes at ${entry.index}`)
-    assert(
-      shadow.durable.holds(entry.index, entry.term),
-      `${id} applies entry ${entry.index} before it is durable`,
-    )
+    if (known?.term !== entry.term)
+      assert.fail(`${id} applies entry ${entry.index}, which is not the committed one`)
+    const facts = this.#factsOf(entry)
+    if (facts?.checksum !== crc32(entry.payload)) assert.fail(`${id} applies other bytes at ${entry.index}`)
+    if (!shadow.durable.holds(entry.index, entry.term))
+      assert.fail(`${id} applies entry ${entry.index} before it is durable`)
   }
 
   /** Log matching, by induction: an entry (index, term) has one content and one predecessor. */
@@ -372,12 +383,25 @@ class Checker implements RaftChecker {
     for (const entry of entries) {
       const previousTerm = log.termAt(entry.index - 1)
       assert(previousTerm !== undefined)
-      const facts: EntryFacts = { kind: entry.kind, checksum: crc32(entry.payload), previousTerm }
-      const key = `${entry.index}:${entry.term}`
-      const known = this.#entries.get(key)
-      if (known === undefined) this.#entries.set(key, facts)
-      else assert.deepEqual(facts, known, `two entries at ${entry.index} in term ${entry.term}`)
+      const { index, term, kind } = entry
+      const checksum = crc32(entry.payload)
+      const known = this.#factsOf(entry)
+      if (known === undefined) {
+        const facts = { term, kind, checksum, previousTerm }
+        const others = this.#entries.get(index)
+        if (others === undefined) this.#entries.set(index, [facts])
+        else others.push(facts)
+        continue
+      }
+      const isSame = known.kind === kind && known.checksum === checksum && known.previousTerm === previousTerm
+      if (!isSame) assert.fail(`two entries at ${index} in term ${term}`)
     }
+  }
+
+  /** What an entry at that index in that term was when it was written first. */
+  #factsOf({ index, term }: Entry): EntryFacts | undefined {
+    const facts = this.#entries.get(index)
+    return facts?.[0]?.term === term ? facts[0] : facts?.find((one) => one.term === term)
   }
 }
 

@@ -18,7 +18,7 @@ export class ByteWriter {
   #nextBytes = 0
 
   constructor(initialBytes: number = INITIAL_BYTES) {
-    this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
+    this.#buffer = Buffer.allocUnsafe(initialBytes)
   }
 
   get length(): number {
@@ -43,7 +43,7 @@ export class ByteWriter {
 
   /** A non-negative safe integer in 8 bytes. */
   u64(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, `not an unsigned safe integer: ${value}`)
+    if (!(Number.isSafeInteger(value) && value >= 0)) notUnsigned(value)
     const at = this.#reserve(8)
     this.#buffer.writeUInt32LE(value % 0x1_0000_0000, at)
     this.#buffer.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4)
@@ -56,13 +56,16 @@ export class ByteWriter {
 
   /** A non-negative safe integer in 1–8 bytes: seven bits a byte, low bits first (LEB128). */
   varint(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, `not an unsigned safe integer: ${value}`)
+    if (!(Number.isSafeInteger(value) && value >= 0)) notUnsigned(value)
     let rest = value
+    let at = this.#reserve(varintBytes(value))
+    const buffer = this.#buffer
     while (rest > 0x7f) {
-      this.u8((rest % 0x80) | 0x80)
+      buffer[at] = (rest % 0x80) | 0x80
       rest = Math.floor(rest / 0x80)
+      at += 1
     }
-    this.u8(rest)
+    buffer[at] = rest
   }
 
   /** varint length, then the bytes. */
@@ -114,11 +117,22 @@ export class ByteWriter {
     const at = this.#length
     const needed = at + bytes
     if (needed > this.#buffer.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2, this.#nextBytes))
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2, this.#nextBytes))
       this.#buffer.copy(grown, 0, 0, at)
       this.#buffer = grown
     }
     this.#length = needed
     return at
   }
+}
+
+// Apart from the callers: a text built for each number that is written would cost more than the writing.
+function notUnsigned(value: number): never {
+  assert.fail(`not an unsigned safe integer: ${value}`)
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1
+  for (let limit = 0x80; value >= limit; limit *= 0x80) bytes += 1
+  return bytes
 }

@@ -119,7 +119,7 @@ export class StateHash {
   readonly #lanes = new Uint32Array(PARTITION_COUNT * 2)
 
   add(partition: number, key: ByteString, value: ByteString): void {
-    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     recordHash(key, value)
     const at = partition * 2
     this.#lanes[at] = (this.#lanes[at] as number) + (recordLanes[0] as number)
@@ -128,7 +128,7 @@ export class StateHash {
 
   /** Takes away exactly what `add` added for the same record. */
   subtract(partition: number, key: ByteString, value: ByteString): void {
-    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     recordHash(key, value)
     const at = partition * 2
     this.#lanes[at] = (this.#lanes[at] as number) - (recordLanes[0] as number)
@@ -137,7 +137,7 @@ export class StateHash {
 
   /** All records of the partition are gone. */
   clear(partition: number): void {
-    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     this.#lanes.fill(0, partition * 2, partition * 2 + 2)
   }
 
@@ -148,19 +148,19 @@ export class StateHash {
 
   /** One half of a partition's sum, for those who store it elsewhere; `setLanes` puts both back. */
   lane(partition: number, lane: 0 | 1): number {
-    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     return this.#lanes[partition * 2 + lane] as number
   }
 
   setLanes(partition: number, a: number, b: number): void {
-    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     this.#lanes[partition * 2] = a
     this.#lanes[partition * 2 + 1] = b
   }
 
   /** 16 hexadecimal digits; all zero when the partition holds nothing. */
   partitionDigest(partition: number): string {
-    assert(partition >= 0 && partition < PARTITION_COUNT, `no such partition: ${partition}`)
+    if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     const at = partition * 2
     return hex(this.#lanes[at] as number) + hex(this.#lanes[at + 1] as number)
   }
@@ -234,4 +234,8 @@ export class StateHash {
 
 function hex(word: number): string {
   return word.toString(16).padStart(8, '0')
+}
+
+function noSuchPartition(partition: number): never {
+  assert.fail(`no such partition: ${partition}`)
 }

@@ -59,6 +59,10 @@ class Replica implements Raft {
     return this.#core.commit
   }
 
+  get appliedIndex(): LogIndex {
+    return this.#core.applied
+  }
+
   get lastIndex(): LogIndex {
     return this.#core.log.lastIndex
   }

@@ -82,8 +82,10 @@ export class RaftLog {
   }
 
   append(entry: Entry): void {
-    assert(entry.index === this.lastIndex + 1, `entry ${entry.index} does not follow ${this.lastIndex}`)
-    assert(entry.term >= this.lastTerm, `term ${entry.term} follows ${this.lastTerm} at ${entry.index}`)
+    const { lastIndex, lastTerm } = this
+    // Texts are made only for failures: these are the hottest paths of the core.
+    if (entry.index !== lastIndex + 1) assert.fail(`entry ${entry.index} does not follow ${lastIndex}`)
+    if (entry.term < lastTerm) assert.fail(`term ${entry.term} follows ${lastTerm} at ${entry.index}`)
     const before =
       this.#sums.length === this.#head ? this.#baseSum : (this.#sums[this.#sums.length - 1] as number)
     this.#entries.push(entry)
@@ -190,10 +192,8 @@ export class RaftLog {
 
   #slotOf(index: LogIndex): number {
     const slot = index - this.#base.index - 1 + this.#head
-    assert(
-      slot >= this.#head && slot < this.#entries.length,
-      `entry ${index} is outside (${this.#base.index}, ${this.lastIndex}]`,
-    )
+    if (slot < this.#head || slot >= this.#entries.length)
+      assert.fail(`entry ${index} is outside (${this.#base.index}, ${this.lastIndex}]`)
     return slot
   }
 }

@@ -136,6 +136,7 @@ export interface Raft {
   readonly term: Term
   readonly leader: ReplicaId | null
   readonly commit: LogIndex
+  readonly appliedIndex: LogIndex
   readonly lastIndex: LogIndex
   /** Payload bytes of the entries held in memory. */
   readonly logBytes: number
