@@ -158,11 +158,13 @@ class SeedRun {
   #startClients(): readonly KeyClient[] {
     const { scheduler, network, nodes, random } = this.#cluster
     const world = {
-      scheduler,
-      network,
-      hosts: nodes.map((node) => node.host),
-      port: REDIS_PORT,
+      place: (name: string) => {
+        const clock = createSimClock(scheduler)
+        return { clock, network: network.attach(name, clock) }
+      },
+      servers: nodes.map((node) => ({ host: node.host, port: REDIS_PORT })),
       histories: this.#histories,
+      firstGroup: 0,
     }
     return Array.from({ length: this.#plan.workload.clients }, (_, at) => {
       return new KeyClient(at + 1, world, this.#plan.workload, random.fork(`client-${at + 1}`))

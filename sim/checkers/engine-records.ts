@@ -3,8 +3,7 @@
  * Independent of the product's own state hash. Only replicas that stand at the same applied index
  * can be compared.
  */
-
-import type { Engine } from '../../src/env/engine.ts'
+import type { Engine, EngineStore } from '../../src/env/engine.ts'
 import {
   APPLIED_KEY,
   type AppliedRecord,
@@ -13,7 +12,6 @@ import {
   makeEngineKeys,
   metaEpochs,
 } from '../../src/replica/engine-records.ts'
-import type { SimCluster } from '../cluster/sim-cluster.ts'
 
 const PAGE_RECORDS = 1_000
 
@@ -23,7 +21,9 @@ type Held = {
   readonly records: ReadonlyMap<string, string>
 }
 
-export async function compareEngines(cluster: SimCluster): Promise<void> {
+export type StoppedNode = { readonly host: string; readonly engines: EngineStore }
+
+export async function compareEngines(cluster: { readonly nodes: readonly StoppedNode[] }): Promise<void> {
   const byEngine = new Map<string, Held[]>()
   for (const node of cluster.nodes) {
     for (const name of await node.engines.list()) {

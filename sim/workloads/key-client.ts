@@ -1,13 +1,13 @@
 /**
  * A client that uses the keys of a few groups at random, over whichever node it gets a connection
- * to, and writes down what it asked and was answered.
+ * to, and writes down what it asked and was answered. The clusters may be simulated or real
+ * (test/nemesis): the clock and the network are the world's.
  */
 import assert from 'node:assert/strict'
-import { createSimClock } from '../clock.ts'
+import type { Clock } from '../../src/env/clock.ts'
+import type { Address, Network } from '../../src/env/network.ts'
 import { type ClientReply, RedisClient } from '../cluster/redis-client.ts'
-import type { SimNetwork } from '../network.ts'
 import type { SimRandom } from '../random.ts'
-import type { Scheduler } from '../scheduler.ts'
 import type { Invocation, KeyHistory } from './key-history.ts'
 import { answerOf, expandText, type KeyOperation } from './key-model.ts'
 
@@ -30,11 +30,12 @@ const COUNTER_KEY = KEYS_PER_GROUP - 1
 const RECONNECT_PAUSE_MS_MAX = 100
 
 export type KeyClientWorld = {
-  readonly scheduler: Scheduler
-  readonly network: SimNetwork
-  readonly hosts: readonly string[]
-  readonly port: number
+  /** Where a client of this name lives. */
+  readonly place: (name: string) => { readonly clock: Clock; readonly network: Network }
+  readonly servers: readonly Address[]
   readonly histories: readonly KeyHistory[]
+  /** The number of the first history's keys: groups that came before are left as they are. */
+  readonly firstGroup: number
 }
 
 export class KeyClient {
@@ -43,7 +44,7 @@ export class KeyClient {
   readonly #world: KeyClientWorld
   readonly #workload: KeyWorkload
   readonly #random: SimRandom
-  readonly #clock: ReturnType<typeof createSimClock>
+  readonly #clock: Clock
   readonly #redis: RedisClient
   #lastId = 0
   #isStopping = false
@@ -57,8 +58,9 @@ export class KeyClient {
     this.#world = world
     this.#workload = workload
     this.#random = random
-    this.#clock = createSimClock(world.scheduler)
-    this.#redis = new RedisClient(world.network.attach(this.name, this.#clock))
+    const { clock, network } = world.place(this.name)
+    this.#clock = clock
+    this.#redis = new RedisClient(network)
     this.done = this.#run()
   }
 
@@ -69,8 +71,8 @@ export class KeyClient {
   async #run(): Promise<void> {
     while (!this.#isStopping) {
       if (!this.#redis.isConnected) {
-        const host = this.#random.pick(this.#world.hosts)
-        if (!(await this.#redis.connect(host, this.#world.port))) {
+        const { host, port } = this.#random.pick(this.#world.servers)
+        if (!(await this.#redis.connect(host, port))) {
           await this.#pause(RECONNECT_PAUSE_MS_MAX)
         }
         continue
@@ -88,7 +90,7 @@ export class KeyClient {
     const invocation = history.invoke(this.name, operation)
     const timer = this.#clock.setTimer(this.#workload.requestTimeoutMs, () => this.#redis.close())
     if (operation.kind === 'set' && operation.expires !== 0) this.#expireLater(history, operation)
-    const reply = await this.#redis.call(...wordsOf(group, operation))
+    const reply = await this.#redis.call(...wordsOf(this.#world.firstGroup + group, operation))
     timer.cancel()
     const wasRefused = settle(invocation, reply)
     if (wasRefused) await this.#pause(RECONNECT_PAUSE_MS_MAX)

@@ -91,23 +91,7 @@ export class KeyHistory {
   }
 
   check(): Verdict {
-    const model = makeKeyModel(this.keyCount)
-    // What was never answered need not have happened: an explanation without the values that nobody
-    // ever saw is one, and found much sooner.
-    const calls = this.calls
-    const seen = calls.map((call) => call.answer?.output ?? '').join(' ')
-    const lengths = new Set(calls.map(lengthAppendedTo))
-    const likely = calls.filter((call) => call.answer !== null || isSeen(call.input, seen, lengths))
-    let verdict: Verdict = 'undecided'
-    for (const [candidates, stepsMax] of [
-      [likely, STEPS_FIRST],
-      [likely, STEPS_LAST],
-      [calls, STEPS_LAST],
-    ] as const) {
-      verdict = checkLinearizability(candidates, model, stepsMax)
-      if (verdict === 'linearizable') break
-    }
-    return verdict
+    return checkKeyCalls(this.calls, this.keyCount)
   }
 
   /** The last calls, for people. */
@@ -118,6 +102,25 @@ export class KeyHistory {
       .map(describe)
       .join('\n')
   }
+}
+
+export function checkKeyCalls(calls: readonly KeyCall[], keyCount: number): Verdict {
+  const model = makeKeyModel(keyCount)
+  // What was never answered need not have happened: an explanation without the values that nobody
+  // ever saw is one, and found much sooner.
+  const seen = calls.map((call) => call.answer?.output ?? '').join(' ')
+  const lengths = new Set(calls.map(lengthAppendedTo))
+  const likely = calls.filter((call) => call.answer !== null || isSeen(call.input, seen, lengths))
+  let verdict: Verdict = 'undecided'
+  for (const [candidates, stepsMax] of [
+    [likely, STEPS_FIRST],
+    [likely, STEPS_LAST],
+    [calls, STEPS_LAST],
+  ] as const) {
+    verdict = checkLinearizability(candidates, model, stepsMax)
+    if (verdict === 'linearizable') break
+  }
+  return verdict
 }
 
 /** How long the value was that this answered call appended to; -1: it tells nothing of that. */

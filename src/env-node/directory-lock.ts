@@ -20,6 +20,12 @@ export const LOCK_FILE = '.lock'
 export const LOCK_HOLDER_FILE = '.lock-holder'
 
 const SQLITE_BUSY = 5
+/** What SQLite says without the system's own word for it. */
+const ERRNO_OF_SQLITE: ReadonlyMap<number, string> = new Map([
+  [8, 'EROFS'],
+  [10, 'EIO'],
+  [13, 'ENOSPC'],
+])
 
 export interface DataDirectoryLock {
   /** Releasing twice does nothing. */
@@ -36,7 +42,8 @@ export async function lockDataDirectory(directory: string, processId: number): P
     await writeFile(join(directory, LOCK_HOLDER_FILE), `${processId}\n`)
   } catch (error) {
     database.close()
-    if ((error as { errcode?: unknown }).errcode !== SQLITE_BUSY) throw error
+    const { errcode } = error as { errcode?: unknown }
+    if (errcode !== SQLITE_BUSY) throw withErrno(error, errcode)
     throw inUse(directory, await readHolder(directory))
   }
   let isHeld = true
@@ -60,6 +67,12 @@ async function openDatabase(path: string): Promise<DatabaseSync> {
     await (await open(path, 'a', 0o600)).close()
     throw error
   }
+}
+
+/** The low byte of SQLite's code is what failed; the rest says where. */
+function withErrno(error: unknown, errcode: unknown): unknown {
+  const code = typeof errcode === 'number' ? ERRNO_OF_SQLITE.get(errcode & 0xff) : undefined
+  return code === undefined ? error : Object.assign(new Error(`lock: ${code}`, { cause: error }), { code })
 }
 
 async function readHolder(directory: string): Promise<number | null> {

@@ -44,6 +44,8 @@ export function describeNetwork(name: string, make: () => NetworkUnderTest): voi
   describe(`${name}: turns`, () => describeTurns(check))
   describe(`${name}: back-pressure`, () => describeBackPressure(check))
   describe(`${name}: closing`, () => describeClosing(check))
+  describe(`${name}: the end of what the other side sends`, () => describeInputEnd(check))
+  describe(`${name}: closing at once`, () => describeDestroying(check))
 }
 
 type Check = (title: string, body: (world: World) => Promise<void>) => void
@@ -383,9 +385,11 @@ function describeClosing(check: Check): void {
     await world.until(() => client.isClosed && server.isClosed)
     assert.equal(client.received.toString(), 'bye')
   })
+}
 
+function describeInputEnd(check: Check): void {
   check(
-    'whoever wants to hears that the other side sends no more, and ends the connection itself',
+    'whoever wants to, hears that the other side sends no more, and ends the connection itself',
     async (world) => {
       const { client, server } = await world.pair((end) => end.connection.write('last reply'))
       client.call((connection) => connection.write('request'))
@@ -420,7 +424,9 @@ function describeClosing(check: Check): void {
     assert.equal(server.received.toString(), 'unread')
     assert.equal(server.inputEnds, 1)
   })
+}
 
+function describeDestroying(check: Check): void {
   check('an ended connection hears no more data, and closes even if it was paused', async (world) => {
     const { client, server } = await world.pair()
     client.connection.pause()

@@ -20,6 +20,8 @@ export type NodeProcessOptions = {
   /** Beyond --node-id and --data-dir. */
   readonly flags: readonly string[]
   readonly environment: Readonly<Record<string, string>>
+  /** Words before the program's own: something that runs it in another place, as the same process. */
+  readonly launcher?: readonly string[]
 }
 
 type EndpointsJson = {
@@ -78,6 +80,11 @@ export class NodeProcess {
     return this.#known().peer
   }
 
+  /** How the process that runs, or ran last, ended. */
+  get exited(): Promise<Exit> {
+    return this.#exited
+  }
+
   get log(): string {
     return this.#lines.map((line) => `${this.id} | ${line}\n`).join('')
   }
@@ -112,7 +119,7 @@ export class NodeProcess {
   }
 
   #spawn(moreFlags: readonly string[]): ChildProcess {
-    const { id, directory, flags, environment } = this.#options
+    const { id, directory, flags, environment, launcher = [] } = this.#options
     const words = [
       'start',
       '--node-id',
@@ -124,7 +131,8 @@ export class NodeProcess {
       ...moreFlags,
     ]
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_'))
-    const child = spawn(process.execPath, [MAIN, ...words], {
+    const [program, ...before] = [...launcher, process.execPath]
+    const child = spawn(program, [...before, MAIN, ...words], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...Object.fromEntries(inherited), ...environment },
     })

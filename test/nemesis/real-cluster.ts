@@ -14,6 +14,11 @@ export type ClusterOptions = {
   readonly nodes: number
   readonly environment?: (id: string, directory: string) => Readonly<Record<string, string>>
   readonly flags?: readonly string[]
+  /** Instead of this machine's loopback: where each node's ports are, and what runs it there. */
+  readonly hosts?: readonly string[]
+  readonly launcher?: (id: string) => readonly string[]
+  /** Prepares the place that each node is given, and says which directory in it is the data's. */
+  readonly prepareHome?: (id: string, place: string) => Promise<string>
 }
 
 export type GroupView = {
@@ -36,7 +41,7 @@ export type GroupView = {
 export type StatusView = {
   readonly nodeId: string
   readonly groups: readonly GroupView[]
-  readonly storage: { readonly state: string }
+  readonly storage: { readonly state: string; readonly reason: string | null }
 }
 
 /** The group whose leader is killed: the one that owns the keys. */
@@ -60,18 +65,30 @@ export async function startCluster(options: ClusterOptions): Promise<RealCluster
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-nemesis-'))
   directories.add(directory)
   const ports = await takeFreePorts(options.nodes * 3)
-  const nodes = Array.from({ length: options.nodes }, (_value, at) => {
+  const nodes: NodeProcess[] = []
+  for (let at = 0; at < options.nodes; at++) {
     const id = `n${at + 1}`
-    const home = join(directory, id)
+    const place = join(directory, id)
+    const home = (await options.prepareHome?.(id, place)) ?? place
     const [redis, http, peer] = ports.slice(at * 3, at * 3 + 3)
-    const flags = [`--redis-port=${redis}`, `--http-port=${http}`, `--peer-port=${peer}`, '--milvus-port=0']
-    return new NodeProcess({
-      id,
-      directory: home,
-      flags: [...flags, ...(options.flags ?? [])],
-      environment: options.environment?.(id, home) ?? {},
-    })
-  })
+    const host = options.hosts?.[at]
+    nodes.push(
+      new NodeProcess({
+        id,
+        directory: home,
+        flags: [
+          `--redis-port=${redis}`,
+          `--http-port=${http}`,
+          `--peer-port=${peer}`,
+          '--milvus-port=0',
+          ...(host === undefined ? [] : [`--host=${host}`, '--force-insecure-bind']),
+          ...(options.flags ?? []),
+        ],
+        environment: options.environment?.(id, home) ?? {},
+        launcher: options.launcher?.(id) ?? [],
+      }),
+    )
+  }
   const cluster = new RealCluster(directory, nodes)
   try {
     const [first, ...others] = nodes
@@ -130,13 +147,17 @@ export class RealCluster {
     const endMs = performance.now() + SETTLED_MS_MAX
     let trouble = 'nothing was asked yet'
     while (performance.now() < endMs) {
-      const statuses = await this.#statuses()
-      const found = findTrouble(statuses, this.nodes.length)
+      const found = await this.trouble()
       if (found === null) return
       trouble = found
       await sleep(POLL_MS)
     }
     throw new Error(`the cluster did not settle in ${SETTLED_MS_MAX} ms: ${trouble}\n${this.logs()}`)
+  }
+
+  /** Why it is not settled at this moment; null when it is. */
+  async trouble(): Promise<string | null> {
+    return findTrouble(await this.#statuses(), this.nodes.length)
   }
 
   logs(): string {

@@ -31,6 +31,8 @@ export type PowerCut = {
   /** Absolute, without links in it: as the shim was told. */
   readonly directory: string
   readonly journal: string
+  /** Of removed files, on the file system of the directory; beside the journal if not given. */
+  readonly stash?: string
   /** The chance of an unsynced sector to be kept; null: nothing is. */
   readonly keep: { readonly chance: number; readonly random: () => number } | null
 }
@@ -48,21 +50,23 @@ const SECTOR_BYTES = 512
 /** What the process must be started with. */
 export function shimEnvironment(
   shim: string,
-  cut: Pick<PowerCut, 'directory' | 'journal'>,
+  cut: Pick<PowerCut, 'directory' | 'journal' | 'stash'>,
   options: { readonly syncsNothing: boolean } = { syncsNothing: false },
 ): Readonly<Record<string, string>> {
   return {
     LD_PRELOAD: shim,
     HOLDFAST_SHIM_DIRECTORY: cut.directory,
     HOLDFAST_SHIM_JOURNAL: cut.journal,
+    ...(cut.stash === undefined ? {} : { HOLDFAST_SHIM_STASH: cut.stash }),
     ...(options.syncsNothing ? { HOLDFAST_SHIM_NO_SYNC: '1' } : {}),
   }
 }
 
-export function cutPower({ directory, journal, keep }: PowerCut): CutReport {
+export function cutPower(cut: PowerCut): CutReport {
+  const { directory, journal, keep } = cut
   const { changes, names, records, syncs } = readUnsynced(readFileSync(journal))
   assert(records > 0, 'the shim wrote nothing down: it is not loaded, or not asked')
-  const stash = `${journal}.stash`
+  const stash = cut.stash ?? `${journal}.stash`
   const bytesUndone = undoChanges(changes, findInodes([directory, stash]), keep)
   const lost = keep === null ? names : chooseLost(names, keep.random)
   for (const change of lost.toReversed()) undoName(change)

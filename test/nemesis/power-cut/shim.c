@@ -9,6 +9,7 @@
  *
  *   HOLDFAST_SHIM_DIRECTORY  absolute path; only what lies in it is watched
  *   HOLDFAST_SHIM_JOURNAL    the journal; a stash of removed files lies beside it (.stash)
+ *   HOLDFAST_SHIM_STASH      the stash, if the journal is on another file system than the directory
  *   HOLDFAST_SHIM_NO_SYNC=1  fsync and fdatasync do nothing and say that they did
  *
  * One lock is held from the journal record to the end of the write, so that records are in the order
@@ -97,7 +98,9 @@ static void open_journal(void) {
   if (watched == NULL || path == NULL) return;
   snprintf(directory, sizeof directory, "%s/", watched);
   directory_length = strlen(directory);
-  snprintf(stash, sizeof stash, "%s.stash", path);
+  const char *elsewhere = getenv("HOLDFAST_SHIM_STASH");
+  if (elsewhere != NULL) snprintf(stash, sizeof stash, "%s", elsewhere);
+  else snprintf(stash, sizeof stash, "%s.stash", path);
   no_sync = getenv("HOLDFAST_SHIM_NO_SYNC") != NULL;
   journal = real_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (journal < 0) die("can't open the journal");
