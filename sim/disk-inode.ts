@@ -10,6 +10,8 @@ import type { SimRandom } from './random.ts'
 
 export const SECTOR_BYTES = 512
 const ZERO_SECTOR = Buffer.alloc(SECTOR_BYTES)
+/** A read of this much is no copy; the file makes one before it changes, which most files never do again. */
+const SHARED_READ_BYTES_MIN = 4096
 
 type Version = {
   readonly sequence: number
@@ -21,6 +23,8 @@ type Version = {
 export class SimInode {
   #bytes = Buffer.alloc(0)
   #size = 0
+  /** Somebody read a part of `#bytes` and may still look at it. */
+  #isShared = false
   #sequence = 0
   #syncedSize = 0
   /** Sizes since the last sync. */
@@ -36,6 +40,14 @@ export class SimInode {
     return this.#bytes.subarray(0, this.#size)
   }
 
+  /** What the bytes are now, whatever happens to the file later. */
+  read(offset: number, length: number): Buffer {
+    const view = this.#bytes.subarray(Math.min(offset, this.#size), Math.min(offset + length, this.#size))
+    if (view.length < SHARED_READ_BYTES_MIN) return Buffer.from(view)
+    this.#isShared = true
+    return view
+  }
+
   write(bytes: Uint8Array, offset: number): void {
     if (bytes.length === 0) return
     const end = offset + bytes.length
@@ -43,13 +55,14 @@ export class SimInode {
     const first = Math.floor(offset / SECTOR_BYTES)
     const last = Math.floor((end - 1) / SECTOR_BYTES)
     for (let sector = first; sector <= last; sector++) this.#remember(sector)
+    this.#unshare()
     this.#bytes.set(bytes, offset)
     this.#sequence++
     for (let sector = first; sector <= last; sector++) this.#version(sector)
   }
 
   /** A write that failed: any of its sectors may have been written. */
-  writePart(bytes: Buffer, offset: number, random: SimRandom): void {
+  writePart(bytes: Uint8Array, offset: number, random: SimRandom): void {
     let at = 0
     while (at < bytes.length) {
       const piece = Math.min(SECTOR_BYTES - ((offset + at) % SECTOR_BYTES), bytes.length - at)
@@ -94,6 +107,7 @@ export class SimInode {
   }
 
   crash(random: SimRandom): void {
+    this.#unshare()
     const choice = random.below(this.#sizes.length + 1)
     const size = choice === 0 ? this.#syncedSize : (this.#sizes[choice - 1]?.size as number)
     // Some crashes keep nearly all, some nearly nothing: each ordering has its turn.
@@ -114,12 +128,14 @@ export class SimInode {
 
   flipBit(offset: number, bit: number): void {
     assert(offset < this.#size && bit >= 0 && bit < 8)
+    this.#unshare()
     this.#bytes[offset] = (this.#bytes[offset] as number) ^ (1 << bit)
   }
 
   zeroSector(sector: number): void {
     const at = sector * SECTOR_BYTES
     assert(at < this.#size)
+    this.#unshare()
     this.#bytes.fill(0, at, Math.min(at + SECTOR_BYTES, this.#size))
   }
 
@@ -145,9 +161,16 @@ export class SimInode {
       const grown = Buffer.alloc(Math.max(size, this.#bytes.length * 2, 4096))
       grown.set(this.#bytes)
       this.#bytes = grown
+      this.#isShared = false
     }
     this.#size = size
     this.#sizes.push({ sequence: this.#sequence + 1, size })
+  }
+
+  #unshare(): void {
+    if (!this.#isShared) return
+    this.#bytes = Buffer.from(this.#bytes)
+    this.#isShared = false
   }
 
   #remember(sector: number): void {
@@ -165,6 +188,7 @@ export class SimInode {
     const at = sector * SECTOR_BYTES
     const view = this.#bytes.subarray(at, at + SECTOR_BYTES)
     if (view.equals(ZERO_SECTOR.subarray(0, view.length))) return null
+    if (view.length === SECTOR_BYTES) return Buffer.from(view)
     const copy = Buffer.alloc(SECTOR_BYTES)
     copy.set(view)
     return copy

@@ -248,7 +248,20 @@ function applyTo(names: Map<string, Node>, change: Change): void {
   }
 }
 
+/** Paths as callers write them, normalised: a run has few, and uses them over and over. */
+const normalPaths = new Map<string, string>()
+const NORMAL_PATHS_MAX = 10_000
+
 function normal(path: string): string {
+  const known = normalPaths.get(path)
+  if (known !== undefined) return known
+  if (normalPaths.size >= NORMAL_PATHS_MAX) normalPaths.clear()
+  const name = normalise(path)
+  normalPaths.set(path, name)
+  return name
+}
+
+function normalise(path: string): string {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   assert(!parts.includes('..'), `${path} leaves the data directory`)
   return parts.join('/')

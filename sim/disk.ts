@@ -166,6 +166,7 @@ class MemoryDisk implements SimDisk {
   }
 
   freeBytes(): number {
+    if (this.#capacityBytes === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
     return Math.max(0, this.#capacityBytes - this.namespace.usedBytes())
   }
 
@@ -333,8 +334,9 @@ class IncarnationFile implements DiskFile {
     this.#mustBeOpen()
     assert(this.#isWritable, `${this.path} was opened for reading`)
     assert(Number.isSafeInteger(offset) && offset >= 0)
-    // A copy: what the caller does to its bytes from here on changes nothing.
-    const bytes = Buffer.concat(chunks)
+    // Not a copy: all effects happen at the call, and the inode copies what it keeps.
+    const [only] = chunks
+    const bytes = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
     const random = this.#disk.owner.options.random
     const begin = (): void => {
       const room = this.#disk.owner.freeBytes()
@@ -379,7 +381,7 @@ class IncarnationFile implements DiskFile {
           throw new DiskFault('read', this.path, 'EIO')
         }
       }
-      return Buffer.from(this.#inode.bytes().subarray(offset, offset + length))
+      return this.#inode.read(offset, length)
     })
   }
 

@@ -235,10 +235,7 @@ export class SimConnection implements Connection {
 
   #flush(): void {
     if (this.#queuedBytes === 0) return
-    const buffers = this.#queued.map((bytes) =>
-      typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes,
-    )
-    const joined = Buffer.concat(buffers, this.#queuedBytes)
+    const joined = join(this.#queued, this.#queuedBytes)
     this.#queued = []
     this.#queuedBytes = 0
     this.#unsent.push(joined)
@@ -259,7 +256,7 @@ export class SimConnection implements Connection {
       else this.#unsent[0] = first.subarray(length)
       this.#unsentBytes -= length
       this.#windowUsedBytes += length
-      this.#send(first.subarray(0, length))
+      this.#send(length === first.length ? first : first.subarray(0, length))
     }
     assert(this.#unsentBytes === 0)
     if (this.#isEnded && !this.#isFinSent) {
@@ -323,7 +320,7 @@ export class SimConnection implements Connection {
       return
     }
     if (packet.kind === 'data' && random.next() < out.conditions.corruptProbability)
-      flipBit(packet.bytes, random)
+      packet.bytes = withFlippedBit(packet.bytes, random)
     const { peer } = this
     if (peer === null) return
     if (peer.isVanished) return this.#answerReset(packet)
@@ -431,7 +428,20 @@ export class SimConnection implements Connection {
   }
 }
 
-function flipBit(bytes: Buffer, random: Random): void {
-  const index = random.u32() % bytes.length
-  bytes[index] = (bytes[index] ?? 0) ^ (1 << (random.u32() % 8))
+/** Bytes that were written never change: one piece is handed on as it is. */
+function join(pieces: readonly (Uint8Array | ByteString)[], byteCount: number): Buffer {
+  const [only] = pieces
+  if (pieces.length === 1 && Buffer.isBuffer(only)) return only
+  return Buffer.concat(
+    pieces.map((bytes) => (typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)),
+    byteCount,
+  )
+}
+
+/** A copy: the sender, and whoever else was sent the same bytes, still has them. */
+function withFlippedBit(bytes: Buffer, random: Random): Buffer {
+  const copy = Buffer.from(bytes)
+  const index = random.u32() % copy.length
+  copy[index] = (copy[index] ?? 0) ^ (1 << (random.u32() % 8))
+  return copy
 }

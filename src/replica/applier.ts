@@ -16,13 +16,16 @@ import type { Context, Done, Machine, Need } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
 import { commandSeed, decodePayload, type EntryPayload } from './entry-payload.ts'
 import { ExecutionView, needOf } from './execution.ts'
-import { AHEAD_KEYS_MIN, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
+import { AHEAD_KEYS_MIN, fewerKeys, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
 import type { StateStore } from './state-store.ts'
 
 /** Main-loop time one slice of applying may take before other events get their turn. */
 const SLICE_MS = 4
 /** Commands between two looks at the clock. */
 const COMMANDS_PER_CLOCK_READ = 32
+
+/** More than an entry has commands: the product with an index is still exact. */
+const PLACES_PER_ENTRY = 2 ** 20
 
 /** The proposer's own copy of an entry: commands need no decoding, replies have somebody to go to. */
 export type LocalEntry<Command, Reply> = {
@@ -66,6 +69,9 @@ export class Applier<Command, Reply> {
   #isStopped = false
   #commandsUntilClockRead = COMMANDS_PER_CLOCK_READ
   #aheadKeysMax = AHEAD_KEYS_MIN
+  /** What the last trip fetched for the commands behind the one that needed it. */
+  #ahead: ReadonlySet<ByteString> = new Set()
+  readonly #complete = new Set<number>()
 
   constructor(
     machine: Machine<Command, Reply>,
@@ -230,26 +236,42 @@ export class Applier<Command, Reply> {
 
   /** While it waits anyway, it fetches for the commands behind this one too. */
   #withKeysAhead(needed: readonly ByteString[]): readonly ByteString[] {
-    const ahead = keysAhead(this.#machine, this.#store, this.#view, this.#upcoming(), this.#aheadKeysMax)
+    // Fetched for a command that came too late to find it: most often a flush was faster.
+    const isInVain = needed.some((key) => this.#ahead.has(key))
+    if (isInVain) {
+      this.#aheadKeysMax = fewerKeys(this.#aheadKeysMax)
+      this.#complete.clear()
+    }
+    const ahead = keysAhead(
+      this.#machine,
+      this.#store,
+      this.#view,
+      this.#upcoming(),
+      this.#complete,
+      this.#aheadKeysMax,
+    )
+    this.#ahead = ahead
     return ahead.size === 0 ? needed : [...new Set([...needed, ...ahead])]
   }
 
   /** The commands behind the one that waits: of its entry, then of those that are queued. */
   *#upcoming(): Iterable<Upcoming<Command>> {
     const work = this.#work
-    if (work?.payload?.kind === 'commands') yield* this.#commandsOf(work.payload, work.nextOrdinal + 1)
+    if (work?.payload?.kind === 'commands')
+      yield* this.#commandsOf(work.payload, work.entry.index, work.nextOrdinal + 1)
     for (let at = this.#queueHead; at < this.#queue.length; at++) {
       const queued = this.#queue[at] as Queued<Command>
       if (queued.entry.kind !== EntryKind.command) continue
       queued.payload ??= decodePayload(this.#machine, queued.entry.payload)
       // What follows a change of the version may mean something only to the new one.
       if (queued.payload.kind === 'version') return
-      if (queued.payload.kind === 'commands') yield* this.#commandsOf(queued.payload, 0)
+      if (queued.payload.kind === 'commands') yield* this.#commandsOf(queued.payload, queued.entry.index, 0)
     }
   }
 
   *#commandsOf(
     { commands, seed, timeMs }: EntryPayload<Command> & { readonly kind: 'commands' },
+    index: LogIndex,
     from: number,
   ): Iterable<Upcoming<Command>> {
     const { machineVersion, timeMs: appliedMs } = this.#store.applied
@@ -259,7 +281,7 @@ export class Applier<Command, Reply> {
         seed: commandSeed(seed, ordinal),
         machineVersion,
       }
-      yield { command: commands[ordinal] as Command, context }
+      yield { place: index * PLACES_PER_ENTRY + ordinal, command: commands[ordinal] as Command, context }
     }
   }
 

@@ -25,12 +25,13 @@ export class DivergenceDetector {
     const digests = voters.length === 0 ? null : this.#open(index)
     if (digests === null) return null
     digests.set(from, digest)
+    const majority = Math.floor(voters.length / 2) + 1
+    if (digests.size < majority) return null
     const counts = new Map<string, number>()
     for (const voter of voters) {
       const said = digests.get(voter)
       if (said !== undefined) counts.set(said, (counts.get(said) ?? 0) + 1)
     }
-    const majority = Math.floor(voters.length / 2) + 1
     const winner = [...counts].find(([, count]) => count >= majority)?.[0]
     const isComplete = voters.every((voter) => digests.has(voter))
     if (winner === undefined) return isComplete ? { kind: 'undecidable', index } : null

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { ByteString } from '../base/bytes.ts'
 import type { Done, Machine, MachineView, Need } from '../base/machine.ts'
 import type { ExecutionView } from './execution.ts'
-import { AHEAD_KEYS_MIN, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
+import { AHEAD_KEYS_MIN, fewerKeys, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
 import type { StateStore } from './state-store.ts'
 
 /** A command reads one key, then writes another. */
@@ -24,19 +24,21 @@ function lookAhead(
   known: ReadonlySet<ByteString>,
   commands: readonly Copy[],
   keysMax = AHEAD_KEYS_MIN,
+  complete = new Set<number>(),
 ): readonly ByteString[] {
   const view = { fetched: null, get: (key: ByteString) => (known.has(key) ? 'v' : undefined) }
   const store = {
     unknownOldValues: (writes: readonly { readonly key: ByteString }[]) =>
       writes.map(({ key }) => key).filter((key) => !known.has(key)),
   }
-  const upcoming = commands.map((command): Upcoming<Copy> => ({ command, context }))
+  const upcoming = commands.map((command, place): Upcoming<Copy> => ({ place, command, context }))
   executed.length = 0
   const ahead = keysAhead(
     machine,
     store as unknown as StateStore,
     view as unknown as ExecutionView,
     upcoming,
+    complete,
     keysMax,
   )
   return [...ahead]
@@ -67,4 +69,21 @@ test('names fewer keys when values are large, and more again when they are not',
   for (let trip = 0; trip < 20; trip++) keysMax = nextKeysMax(keysMax, 100_000_000)
   assert.equal(keysMax, 1)
   assert.equal(nextKeysMax(keysMax, 0), 2)
+})
+
+test('a command that wanted nothing is not executed again by the next look', () => {
+  const commands = [
+    { from: 'k', to: 'k' },
+    { from: 'a', to: 'k' },
+    { from: 'k', to: 'b' },
+  ]
+  const complete = new Set<number>()
+  assert.deepEqual(lookAhead(new Set(['k']), commands, AHEAD_KEYS_MIN, complete), ['a', 'b'])
+  assert.deepEqual(lookAhead(new Set(['k']), commands, AHEAD_KEYS_MIN, complete), ['a', 'b'])
+  assert.deepEqual(executed, commands.slice(1))
+})
+
+test('what was fetched in vain makes the next look a shorter one', () => {
+  assert.equal(fewerKeys(512), 128)
+  assert.equal(fewerKeys(1), 1)
 })

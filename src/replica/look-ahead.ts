@@ -19,26 +19,44 @@ const AHEAD_KEYS_MAX = 512
 /** What one trip should bring at most; values may be so large that a single one is more. */
 const TRIP_BYTES_MAX = 4 * 1024 * 1024
 
-export type Upcoming<Command> = { readonly command: Command; readonly context: Context }
+/** `place` names the command among all of the group. */
+export type Upcoming<Command> = {
+  readonly place: number
+  readonly command: Command
+  readonly context: Context
+}
 
-/** Keys that memory does not hold; ranges are left to their command. */
+/** Commands remembered as needing nothing: a few trips' worth. */
+const COMPLETE_MAX = 4 * AHEAD_COMMANDS_MAX
+
+/**
+ * Keys that memory does not hold; ranges are left to their command. `complete` collects the places of
+ * commands that wanted nothing: the next trips pass them over.
+ */
 export function keysAhead<Command, Reply>(
   machine: Machine<Command, Reply>,
   store: StateStore,
   view: ExecutionView,
   upcoming: Iterable<Upcoming<Command>>,
+  complete: Set<number>,
   keysMax: number,
 ): ReadonlySet<ByteString> {
   assert(keysMax >= 1 && keysMax <= AHEAD_KEYS_MAX)
   const keys = new Set<ByteString>()
   let commands = 0
-  for (const { command, context } of upcoming) {
+  if (complete.size > COMPLETE_MAX) complete.clear()
+  for (const { place, command, context } of upcoming) {
     commands += 1
     if (commands > AHEAD_COMMANDS_MAX || keys.size >= keysMax) break
+    if (complete.has(place)) continue
     const outcome = machine.execute(view, command, context)
-    if (outcome.kind === 'need') for (const key of outcome.keys) keys.add(key)
-    else if (!outcome.clearsData)
-      for (const key of store.unknownOldValues(outcome.writes, false, view.fetched)) keys.add(key)
+    if (outcome.kind === 'need') {
+      for (const key of outcome.keys) keys.add(key)
+      continue
+    }
+    const unknown = outcome.clearsData ? [] : store.unknownOldValues(outcome.writes, false, view.fetched)
+    if (unknown.length === 0) complete.add(place)
+    for (const key of unknown) keys.add(key)
   }
   return keys
 }
@@ -46,5 +64,10 @@ export function keysAhead<Command, Reply>(
 /** After a trip that brought `bytes`: twice as many keys next time, or, after too much, a quarter. */
 export function nextKeysMax(keysMax: number, bytes: number): number {
   assert(bytes >= 0)
-  return bytes > TRIP_BYTES_MAX ? Math.max(1, keysMax >> 2) : Math.min(AHEAD_KEYS_MAX, keysMax * 2)
+  return bytes > TRIP_BYTES_MAX ? fewerKeys(keysMax) : Math.min(AHEAD_KEYS_MAX, keysMax * 2)
+}
+
+/** A quarter: to look ahead costs as much as to execute, so what brings nothing is soon given up. */
+export function fewerKeys(keysMax: number): number {
+  return Math.max(1, keysMax >> 2)
 }

@@ -39,8 +39,8 @@ export class StoredHash {
   /** Puts for every chunk that changed since the last call. */
   takeChanges(): EngineOperation[] {
     const puts: EngineOperation[] = []
-    for (let chunk = 0; chunk < CHUNKS; chunk++) {
-      if (this.#isDirty[chunk] === 1) puts.push(this.#putChunk(chunk))
+    for (let chunk = this.#isDirty.indexOf(1); chunk >= 0; chunk = this.#isDirty.indexOf(1, chunk + 1)) {
+      puts.push(this.#putChunk(chunk))
     }
     this.#isDirty.fill(0)
     return puts

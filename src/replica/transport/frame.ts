@@ -1,8 +1,8 @@
 /** Cuts a byte stream into checked frames and builds them (docs/formats/peer-frames.md). */
 import { Buffer } from 'node:buffer'
-import { crc32 } from 'node:zlib'
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
+import { crc32, crc32OfU32 } from '../../base/checksum.ts'
 
 export const FrameType = { hello: 1, raft: 2, notice: 3, request: 4, response: 5, ping: 6, pong: 7 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
@@ -18,6 +18,7 @@ export const HELLO_BYTES_MAX = 4 * 1024
 const HEADER_BYTES = 12
 const LENGTH_BYTES = 4
 const TYPE_BYTES = 1
+const NO_BYTES = Buffer.alloc(0)
 
 export class FrameError extends Error {
   override readonly name = 'FrameError'
@@ -34,9 +35,10 @@ export function beginFrame(writer: ByteWriter, type: FrameType): number {
 }
 
 export function endFrame(writer: ByteWriter, at: number): void {
-  writer.patchU32(at, writer.length - at - LENGTH_BYTES)
+  const length = writer.length - at - LENGTH_BYTES
+  writer.patchU32(at, length)
+  writer.patchU32(at + 4, crc32OfU32(length))
   writer.patchU32(at + 8, crc32(writer.view(at + HEADER_BYTES)))
-  writer.patchU32(at + 4, crc32(writer.view(at).subarray(0, LENGTH_BYTES)))
 }
 
 export function makeFrame(type: FrameType, write: (writer: ByteWriter) => void): Buffer {
@@ -74,8 +76,9 @@ export class FrameSplitter {
         this.#wanted = length ?? HEADER_BYTES
         return
       }
-      const frame = checkFrame(rest.subarray(0, length))
-      rest = rest.subarray(length)
+      const isLast = rest.length === length
+      const frame = checkFrame(isLast ? rest : rest.subarray(0, length))
+      rest = isLast ? NO_BYTES : rest.subarray(length)
       onFrame(frame)
     }
   }
@@ -86,7 +89,7 @@ function frameLength(bytes: Buffer, bytesMax: number): number | null {
   if (bytes.length < HEADER_BYTES) return null
   const length = bytes.readUInt32LE(0)
   // A wrong length must not pass for a frame that is still on its way: nothing would be heard any more.
-  if (crc32(bytes.subarray(0, LENGTH_BYTES)) !== bytes.readUInt32LE(4)) {
+  if (crc32OfU32(length) !== bytes.readUInt32LE(4)) {
     throw new FrameError(`frame length ${length} does not match its check`)
   }
   if (length < HEADER_BYTES - LENGTH_BYTES + TYPE_BYTES || length > bytesMax)

@@ -189,10 +189,12 @@ export class ControlService {
   }
 
   #isMember(replica: ReplicaId): boolean {
-    return [...this.#options.host.groups.values()].some((group) => {
-      const { voters, votersOutgoing, learners } = group.raft.status().membership
-      return [voters, votersOutgoing, learners].some((members) => members.includes(replica))
-    })
+    for (const { raft } of this.#options.host.groups.values()) {
+      const { voters, votersOutgoing, learners } = raft.membershipAt(raft.lastIndex)
+      if (voters.includes(replica) || votersOutgoing.includes(replica) || learners.includes(replica))
+        return true
+    }
+    return false
   }
 }
 
