@@ -1,9 +1,18 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides Node, on Debian or Ubuntu: a real redis-server to compare with,
-# its tools, and a C compiler for the power cuts (test/nemesis). Does nothing when they are there. Needs root, or sudo without a password.
+# its tools, and a C compiler for the power cuts (test/nemesis). `setup-debian.sh bench` adds what only
+# the comparisons of bench/ need: etcd. Does nothing when all is there. Needs root, or sudo without a password.
 set -euo pipefail
 
 packages=(redis-server redis-tools gcc libc6-dev)
+case "${1:-}" in
+  '') ;;
+  bench) packages+=(etcd-server etcd-client) ;;
+  *)
+    echo "setup: unknown word $1; there is only: bench" >&2
+    exit 2
+    ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
@@ -17,7 +26,7 @@ fi
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo --non-interactive)
 
-# The package would start a server of its own; the tests start theirs.
+# The packages would start servers of their own; the tests and comparisons start theirs.
 policy=/usr/sbin/policy-rc.d
 made_policy=false
 if [ ! -e "$policy" ]; then

@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander'
 import { HOLDFAST_VERSION } from '../base/version.ts'
 import { type CommandContext, EXIT_FAILED, EXIT_OK } from './command-context.ts'
+import { addBenchCommand } from './commands/bench.ts'
 import { addConfigCommand } from './commands/config-check.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addExplainCommand } from './commands/explain.ts'
@@ -46,6 +47,7 @@ export function makeProgram(context: CommandContext, finish: (code: number) => v
   addStartCommand(program, context, finish)
   addDemoCommand(program, context, finish)
   addStatusCommand(program, context, finish)
+  addBenchCommand(program, context, finish)
   addExplainCommand(program, context, finish)
   addConfigCommand(program, context, finish)
   addLogDumpCommand(program, context, finish)

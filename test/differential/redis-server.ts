@@ -2,6 +2,7 @@
  * A real redis-server as the reference: on a free port of loopback, in a directory of its own,
  * without persistence, stopped with the test.
  */
+import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, createConnection, createServer } from 'node:net'
@@ -10,6 +11,7 @@ import { join } from 'node:path'
 
 export type Endpoint = { readonly host: string; readonly port: number }
 export type RunningServer = { readonly endpoint: Endpoint; stop(): Promise<void> }
+export type RunningRedis = RunningServer & { readonly pid: number }
 
 const HOST = '127.0.0.1'
 const START_ATTEMPTS = 3
@@ -27,7 +29,7 @@ export function redisServerMissing(): string | undefined {
   }
 }
 
-export async function startRedisServer(extraArguments: readonly string[] = []): Promise<RunningServer> {
+export async function startRedisServer(extraArguments: readonly string[] = []): Promise<RunningRedis> {
   let lastError: unknown
   for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
     try {
@@ -40,7 +42,7 @@ export async function startRedisServer(extraArguments: readonly string[] = []): 
   throw new Error(`redis-server did not start in ${START_ATTEMPTS} attempts`, { cause: lastError })
 }
 
-async function startOnce(extraArguments: readonly string[]): Promise<RunningServer> {
+async function startOnce(extraArguments: readonly string[]): Promise<RunningRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-redis-'))
   const port = await freePort()
   const child = spawn(
@@ -74,7 +76,8 @@ async function startOnce(extraArguments: readonly string[]): Promise<RunningServ
   }
   try {
     await untilConnected({ host: HOST, port }, child)
-    return { endpoint: { host: HOST, port }, stop }
+    assert(child.pid !== undefined)
+    return { endpoint: { host: HOST, port }, pid: child.pid, stop }
   } catch (error) {
     await stop()
     throw error
