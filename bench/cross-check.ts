@@ -30,6 +30,7 @@ const run = promisify(execFile)
 const RUN_MS_MAX = 120_000
 const KEY_BYTES = 22
 const TESTS = ['set', 'get'] as const
+/** A run of fewer says nothing. */
 const REQUESTS_MIN = 1_000
 
 /** As many requests as our own loop had answered in that time. Empty when there is no such client for the subject. */
@@ -46,7 +47,8 @@ export async function crossCheck(
   for (const test of TESTS) {
     for (const pipeline of pipelines) {
       const cell: Cell = { subject: subject.name, test, pipeline }
-      const rate = rounds.summary(cell, 'requestsPerSecond')?.median ?? 0
+      const rate = rounds.summary(cell, 'requestsPerSecond')?.median
+      if (rate === undefined) continue
       const requests = Math.max(REQUESTS_MIN, Math.round((rate * settings.measureMs) / 1_000))
       const { port } = await subject.address()
       const beforeUs = cpuMicroseconds(subject.pids)

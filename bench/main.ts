@@ -4,9 +4,10 @@
  *   npm run bench -- [--rounds 5] [--seconds 2] [--keys 100000] [--quick] [--only holdfast-1,etcd-1]
  *                    [--tests set,get] [--json FILE] [--write]
  *
- * All stores run at the same time, loaded one at a time, round by round, so that a machine that
- * grows slower grows slower for all; who comes first changes with the round. Figures are medians
- * with their range, ratios are of figures of the same round. Any error reply, or a value that is
+ * The stores are loaded one at a time, round by round, so that a machine that grows slower grows
+ * slower for all; who comes first changes with the round. Clusters of three are stopped while
+ * another store is measured, single servers run on. Figures are medians with their range, ratios
+ * are of figures of the same round. Any error reply, or a value that is
  * not there, ends the run: a rate of errors is not a rate.
  */
 import { execFileSync } from 'node:child_process'
@@ -18,6 +19,7 @@ import type { LoadTest } from '../src/cli/bench/resp-requests.ts'
 import { type CrossCheck, crossCheck } from './cross-check.ts'
 import { type DiskRate, measureDisk } from './disk-rate.ts'
 import { etcdVersion } from './etcd-server.ts'
+import { IdleClusters } from './idle-clusters.ts'
 import { LoadClient } from './load/load-client.ts'
 import { cpuMicroseconds } from './process-usage.ts'
 import { placeBetweenMarkers, type Report, renderReport } from './report.ts'
@@ -53,10 +55,12 @@ async function main(settings: Settings): Promise<void> {
     const idleCpuMs = await measureIdle(subjects)
     for (const subject of subjects) await fill(client, subject, settings)
     const rounds = new Rounds()
-    const disk = await measureRounds(client, subjects, settings, rounds)
+    const idle = new IdleClusters(subjects)
+    const disk = await measureRounds({ client, idle, subjects, settings, rounds })
     const crossChecks: CrossCheck[] = []
     for (const subject of subjects) {
       say(`the same with another client: ${subject.name}`)
+      await idle.runOnly(subject)
       const common = { clients: CLIENTS, valueBytes: VALUE_BYTES, keys: settings.keys }
       crossChecks.push(
         ...(await crossCheck(subject, PIPELINES, rounds, { ...common, measureMs: settings.measureMs })),
@@ -81,12 +85,16 @@ function loadsOf({ tests }: Settings): Report['loads'] {
   return tests.flatMap((test) => PIPELINES.map((pipeline) => ({ test, pipeline })))
 }
 
-async function measureRounds(
-  client: LoadClient,
-  subjects: readonly Subject[],
-  settings: Settings,
-  rounds: Rounds,
-): Promise<readonly DiskRate[]> {
+type Run = {
+  readonly client: LoadClient
+  readonly idle: IdleClusters
+  readonly subjects: readonly Subject[]
+  readonly settings: Settings
+  readonly rounds: Rounds
+}
+
+async function measureRounds(run: Run): Promise<readonly DiskRate[]> {
+  const { client, idle, subjects, settings, rounds } = run
   const disk: DiskRate[] = []
   for (let round = 0; round < settings.rounds; round++) {
     disk.push(measureDisk(DISK_MS))
@@ -95,6 +103,7 @@ async function measureRounds(
     for (const { test, pipeline } of loadsOf(settings)) {
       for (const subject of order) {
         if (!subject.tests.includes(test)) continue
+        await idle.runOnly(subject)
         const figures = await client.run({
           protocol: subject.protocol,
           ...(await subject.address()),

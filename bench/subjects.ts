@@ -17,6 +17,8 @@ export type Subject = {
   readonly pids: readonly number[]
   /** After each batch of writes. */
   readonly fence?: Fence
+  /** Of a cluster that is stopped while others are measured: resolves when it is ready again. */
+  readonly settle?: () => Promise<void>
   /** Where the load goes; asked before each load, for leaders change. */
   address(): Promise<Address>
 }
@@ -47,8 +49,8 @@ const POLL_MS = 100
 /** WAIT must not answer before a replica has the write: then the load fails instead of looking fast. */
 const WAIT_FOR_ONE: Fence = { words: ['WAIT', '1', '10000'], atLeast: 1 }
 
-type Started = { readonly subjects: readonly Subject[]; stop(): Promise<void> }
-type Starter = { readonly names: readonly SubjectName[]; start(): Promise<Started> }
+type Started = { readonly subjects: readonly Subject[]; readonly stop: () => Promise<void> }
+type Starter = { readonly names: readonly SubjectName[]; readonly start: () => Promise<Started> }
 
 const STARTERS: readonly Starter[] = [
   { names: ['redis-memory'], start: () => startRedis('redis-memory', []) },
@@ -135,7 +137,9 @@ async function untilReplicated(port: number): Promise<void> {
 async function startOneEtcd(name: SubjectName, count: 1 | 3): Promise<Started> {
   const etcd = await startEtcd(count)
   const { pids } = etcd
-  const subject: Subject = { name, protocol: 'etcd', tests: ETCD_TESTS, pids, address: () => etcd.leader() }
+  const address = (): Promise<Address> => etcd.leader()
+  const single: Subject = { name, protocol: 'etcd', tests: ETCD_TESTS, pids, address }
+  const subject = count === 1 ? single : { ...single, settle: async () => void (await etcd.leader()) }
   return { subjects: [subject], stop: () => etcd.stop() }
 }
 
@@ -157,6 +161,7 @@ async function startThreeNodes(): Promise<Started> {
     protocol: 'redis',
     tests: REDIS_TESTS,
     pids: cluster.nodes.map(({ pid }) => pid),
+    settle: () => cluster.untilSettled(),
   } as const
   const follower = async (): Promise<Address> => {
     const leader = await cluster.leader()
