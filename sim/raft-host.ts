@@ -17,6 +17,8 @@ import type { Raft, RaftOptions, RaftState, ReadGrant, Ready, SnapshotRequest } 
 import type { RaftChecker } from './raft-checker.ts'
 
 const READYS_IN_A_ROW_MAX = 10_000
+/** More than a disk loses at once. */
+const HARD_STATES_KEPT = 8
 
 export type HostOptions = Omit<RaftOptions, 'id'>
 
@@ -54,6 +56,8 @@ export class RaftHost {
 
   // The disk.
   #hardState: HardState = { term: TERM_ZERO, vote: null, commit: INDEX_ZERO }
+  /** Those before it, oldest first: what is found when the newest are lost. */
+  #olderHardStates: HardState[] = []
   #base: LogPosition
   #baseMembership: Membership
   #log: Entry[] = []
@@ -61,6 +65,9 @@ export class RaftHost {
   #replacedLog: readonly Entry[] | null = null
   #checkpoint: Checkpoint
   #mayVoteFrom: LogIndex | null = null
+  #isVoteLost = false
+  /** As the disk was before it was damaged. */
+  #whole: { readonly log: readonly Entry[]; readonly hardState: HardState } | null = null
 
   // Memory.
   #writes: Ready[] = []
@@ -116,6 +123,7 @@ export class RaftHost {
       entries: [...this.#log],
       applied: this.#checkpoint.position.index,
       mayVoteFrom: this.#mayVoteFrom,
+      isVoteLost: this.#isVoteLost,
     }
     this.#checker.started(this.id, state)
     this.#raft = createRaft({ ...this.#options, id: this.id }, state)
@@ -140,6 +148,7 @@ export class RaftHost {
     assert(this.#raft === null && this.#mayVoteFrom === null)
     const { first, last } = this.durableRange
     assert(index >= first && index <= last && known >= index - 1 && known <= last)
+    this.#whole = { log: [...this.#log], hardState: this.#hardState }
     this.#mayVoteFrom = Math.max(known, this.#checkpoint.position.index) as LogIndex
     this.#log.length = index - this.#base.index - 1
   }
@@ -157,6 +166,22 @@ export class RaftHost {
     this.#mayVoteFrom = Math.max(this.durableRange.last, older.at(-1)?.index ?? 0) as LogIndex
     this.#log = joins ? older.filter((entry) => entry.index > index) : []
     return true
+  }
+
+  /** While it is down, after `damage`: the newest `count` hard states are gone with it. */
+  forgetVotes(count: number): void {
+    assert(this.#raft === null && this.#mayVoteFrom !== null)
+    this.#isVoteLost = true
+    for (let left = count; left > 0; left--) this.#hardState = this.#olderHardStates.pop() ?? this.#hardState
+  }
+
+  /** While it is down: the disk is as it was before the damage. Only if nothing was written since. */
+  restore(): void {
+    assert(this.#raft === null && this.#whole !== null)
+    this.#log = [...this.#whole.log]
+    this.#hardState = this.#whole.hardState
+    this.#mayVoteFrom = null
+    this.#isVoteLost = false
   }
 
   get durableRange(): { readonly first: number; readonly last: number } {
@@ -220,7 +245,10 @@ export class RaftHost {
     if (write.snapshot !== null) this.#state = this.#checkpoint
     this.raft.persisted(write.number)
     this.#checker.persisted(this.id, write.number)
-    if (!this.raft.isRepairing) this.#mayVoteFrom = null
+    if (!this.raft.isRepairing) {
+      this.#mayVoteFrom = null
+      this.#isVoteLost = false
+    }
     this.#observe()
     for (const message of write.messagesAfterPersist) this.#send(message)
     return true
@@ -270,7 +298,10 @@ export class RaftHost {
   }
 
   #writeToDisk(write: Ready): void {
-    if (write.hardState !== null) this.#hardState = write.hardState
+    if (write.hardState !== null) {
+      this.#olderHardStates = [...this.#olderHardStates, this.#hardState].slice(-HARD_STATES_KEPT)
+      this.#hardState = write.hardState
+    }
     if (write.snapshot !== null) {
       const { position, membership } = write.snapshot
       const checkpoint = this.#offered.get(position.index)

@@ -78,6 +78,7 @@ export class Bench {
         entries,
         applied: start.applied ?? start.base?.index ?? at(0),
         mayVoteFrom: start.mayVoteFrom ?? null,
+        isVoteLost: start.isVoteLost ?? false,
       },
     )
   }

@@ -34,6 +34,7 @@ export type ClusterNode = {
   log: SharedLog
   groups: GroupHost
   isUp: boolean
+  starts: number
   readonly logHealth: string[]
 }
 
@@ -82,6 +83,7 @@ export class ReplicaCluster {
     const random = this.#random.fork(`${node.host} ${this.scheduler.nowMs}`)
     node.clock = createSimClock(this.scheduler)
     node.isUp = true
+    node.starts += 1
     const logger = this.log.logger(node.host)
     const { clock } = node
     const network = this.network.attach(node.host, clock)
@@ -89,11 +91,12 @@ export class ReplicaCluster {
     const address = { host: node.host, port: PORT }
     node.transport = new Transport(
       { network, clock, random, logger },
-      { clusterId: 'c', replicaId: node.id, nodeId: makeNodeId(node.host), address },
+      { clusterId: 'c', replicaId: node.id, nodeId: makeNodeId(node.host), incarnation: node.starts, address },
       {
         onRaftMessages: (group, from, messages) => node.groups.onRaftMessages(group, from, messages),
         onNotice: (kind, from, body) => node.groups.onNotice(kind, from, body),
         onPeerClosed: (peer) => node.groups.onPeerClosed(peer),
+        onPeerRestarted: (peer) => node.groups.onPeerRestarted(peer),
         onUnreachable: (peer) => node.groups.onUnreachable(peer),
         onPeerAddress: () => undefined,
       },
@@ -190,6 +193,7 @@ export class ReplicaCluster {
       host: `n${id}`,
       engines: createMemoryEngineStore({ random: random.fork('engines') }),
       isUp: false,
+      starts: 0,
       logHealth: [],
     } as unknown as ClusterNode
     node.disk = createSimDisk({

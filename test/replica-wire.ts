@@ -42,7 +42,7 @@ export function createWire(seed: number): Wire {
     scheduler,
     network,
     clock,
-    async add(id, clusterId = 'cluster', isMember = true) {
+    async add(id, clusterId = 'cluster', isMember = true, incarnation = 1) {
       const host = `n${id}`
       const processClock = createSimClock(scheduler)
       const events: string[] = []
@@ -56,7 +56,7 @@ export function createWire(seed: number): Wire {
         logger: recordingLogger(lines),
       }
       const address = { host, port: PORT }
-      const identity = { clusterId, replicaId, nodeId: makeNodeId(host), address }
+      const identity = { clusterId, replicaId, nodeId: makeNodeId(host), incarnation, address }
       const transport = new Transport(world, identity, {
         onRaftMessages: (group, from, messages) =>
           events.push(
@@ -64,6 +64,7 @@ export function createWire(seed: number): Wire {
           ),
         onNotice: (kind, from, body) => events.push(`notice ${kind} from ${from}: ${body.byteString()}`),
         onPeerClosed: (peer) => events.push(`closed ${peer}`),
+        onPeerRestarted: (peer) => events.push(`restarted ${peer}`),
         onUnreachable: (peer) => events.push(`unreachable ${peer}`),
         onPeerAddress: (peer, nodeId) => events.push(`heard of ${peer} ${nodeId}`),
       })

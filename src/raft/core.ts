@@ -17,10 +17,22 @@ import type { Progress } from './progress.ts'
 import type { RaftOptions, RaftState, ReadGrant, Role, SnapshotPosition, SnapshotRequest } from './raft.ts'
 import { RaftLog } from './raft-log.ts'
 import { ForwardedReads, ReadQueue } from './read-queue.ts'
+import { endRepair, makeLostVote } from './repair.ts'
 
 /** Batches of forwarded reads are numbered from a random multiple, below 2^53 in all. */
 const FIRST_BATCH_RANGE = 2 ** 26
 const BATCHES_PER_INCARNATION = 2 ** 26
+
+/** See repair.ts. */
+export type LostVote = {
+  /** Of the questions of this incarnation. */
+  readonly number: number
+  /** Voters that told their term. */
+  readonly heard: Set<ReplicaId>
+  /** Voters that can't, because their own disk lost it. */
+  readonly unsure: Set<ReplicaId>
+  ticksToNextRequest: number
+}
 
 export type Core = {
   readonly id: ReplicaId
@@ -44,6 +56,8 @@ export type Core = {
   mayVoteFrom: LogIndex | null
   /** A leader has shown where the log of a damaged replica must reach: see `learnRepairGoal`. */
   isRepairGoalKnown: boolean
+  /** Not null while the newest vote may be lost. */
+  lostVote: LostVote | null
 
   electionElapsed: number
   electionTimeout: number
@@ -110,6 +124,7 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     dispatched: state.applied,
     mayVoteFrom: state.mayVoteFrom,
     isRepairGoalKnown: false,
+    lostVote: makeLostVote(options, state),
     electionElapsed: 0,
     electionTimeout: 0,
     heartbeatElapsed: 0,
@@ -203,23 +218,6 @@ export function mayBeNeeded(core: Core): boolean {
 
 export function isRepairing(core: Core): boolean {
   return core.mayVoteFrom !== null
-}
-
-/**
- * Storage can't tell how far a log reached whose end is gone. A leader can: once it has committed an
- * entry of its own term, everything committed before is in its log, and what this replica had
- * acknowledged beyond that counts for nobody any more, since its damage is known to the leader.
- */
-export function learnRepairGoal(core: Core, leaderCommit: LogIndex): void {
-  if (core.mayVoteFrom === null || core.log.termAt(leaderCommit) !== core.term) return
-  core.isRepairGoalKnown = true
-  if (leaderCommit > core.mayVoteFrom) core.mayVoteFrom = leaderCommit
-}
-
-/** A damaged log is whole again once it reaches, durably, everything this replica ever acknowledged. */
-export function endRepair(core: Core): void {
-  if (core.mayVoteFrom === null || !core.isRepairGoalKnown) return
-  if (core.durability.persistedIndex >= core.mayVoteFrom) core.mayVoteFrom = null
 }
 
 /** Appends to the log; a membership takes effect at once. */

@@ -7,7 +7,7 @@ import { isRepairing, makeCore } from './core.ts'
 import { campaign, peerClosed, tickElection } from './election.ts'
 import { offerSnapshot } from './follower.ts'
 import { checkInvariants } from './invariants.ts'
-import { propose, proposeMembership, tickLeader, transferLeadership } from './leader.ts'
+import { peerRestarted, propose, proposeMembership, tickLeader, transferLeadership } from './leader.ts'
 import type { Membership } from './membership.ts'
 import { isJoint } from './membership.ts'
 import type { MembershipTarget } from './membership-change.ts'
@@ -26,6 +26,7 @@ import type {
 import { askRead, expireForwardedReads } from './read-index.ts'
 import { applied, compact, compactionPoint, hasReady, persisted, takeReady } from './ready.ts'
 import { becomeFollower } from './roles.ts'
+import { describeRepair, tickRepair } from './repair.ts'
 import { step } from './step.ts'
 
 export function createRaft(options: RaftOptions, state: RaftState): Raft {
@@ -92,6 +93,7 @@ class Replica implements Raft {
   tick(): void {
     if (this.#core.role === 'leader') tickLeader(this.#core)
     else tickElection(this.#core)
+    tickRepair(this.#core)
     expireForwardedReads(this.#core)
   }
 
@@ -101,6 +103,10 @@ class Replica implements Raft {
 
   peerClosed(peer: ReplicaId): void {
     peerClosed(this.#core, peer)
+  }
+
+  peerRestarted(peer: ReplicaId): void {
+    peerRestarted(this.#core, peer)
   }
 
   campaign(): void {
@@ -192,6 +198,7 @@ function describe(core: Core): RaftStatus {
     membershipPending: isJoint(core.memberships.current) || core.memberships.currentIndex > core.applied,
     uncommittedBytes: log.bytesBetween(core.commit, log.lastIndex),
     logBytes: log.bytesBetween(log.base.index, log.lastIndex),
+    repair: describeRepair(core),
     progress: core.role === 'leader' ? describePeers(core) : null,
   }
 }

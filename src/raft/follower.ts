@@ -14,15 +14,14 @@ import type { Core } from './core.ts'
 import {
   appendEntry,
   commitTo,
-  endRepair,
   isRepairing,
-  learnRepairGoal,
   send,
   sendAfterPersist,
   truncateFrom,
 } from './core.ts'
 import type { Append, Heartbeat } from './message.ts'
 import type { SnapshotPosition } from './raft.ts'
+import { endRepair, learnRepairGoal } from './repair.ts'
 import { becomeFollower } from './roles.ts'
 
 /** There is one leader in a term, and `from` is it. */

@@ -55,6 +55,7 @@ function checkLog(core: Core): void {
 }
 
 function checkRole(core: Core): void {
+  assert(core.lostVote === null || isRepairing(core), 'a vote is lost with a part of the log')
   if (core.role === 'leader' || core.role === 'candidate') {
     assert.equal(core.vote, core.id, 'leads or campaigns without its own vote')
     assert(!isRepairing(core), 'leads or campaigns with a damaged log')

@@ -107,6 +107,18 @@ export function handleHeartbeatReply(core: Core, message: HeartbeatReply): void 
   releaseReads(core)
 }
 
+/**
+ * What the peer acknowledged before may be gone with its disk. Until its next word about its log it counts for
+ * nothing, like a log that is known to be damaged.
+ */
+export function peerRestarted(core: Core, id: ReplicaId): void {
+  const peer = core.peerById.get(id)
+  if (peer === undefined) return
+  peer.isRepairing = true
+  peer.isDue = true
+  core.flushNeeded = true
+}
+
 export function tickLeader(core: Core): void {
   core.heartbeatElapsed++
   core.electionElapsed++

@@ -7,9 +7,11 @@
  * needs a further proof that no election is held under a configuration that is two changes old.
  */
 import assert from 'node:assert/strict'
+import type { ReplicaId } from '../base/ids.ts'
 import type { Entry, LogIndex } from '../base/log-entry.ts'
 import { EntryKind } from '../base/log-entry.ts'
 import type { Membership } from './membership.ts'
+import { allVoters } from './membership.ts'
 import { assertMembership } from './membership-change.ts'
 import { decodeMembership } from './membership-codec.ts'
 
@@ -43,6 +45,13 @@ export class MembershipHistory {
     let at = this.#steps.length - 1
     while ((this.#steps[at] as Step).index > index) at--
     return (this.#steps[at] as Step).membership
+  }
+
+  /** Voters of the membership in force at `index`, and of every later one, ascending. */
+  votersFrom(index: LogIndex): readonly ReplicaId[] {
+    const voters = new Set(allVoters(this.at(index)))
+    for (const step of this.#steps) if (step.index > index) for (const id of allVoters(step.membership)) voters.add(id)
+    return [...voters].sort((left, right) => left - right)
   }
 
   append(entry: Entry): void {

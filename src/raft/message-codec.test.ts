@@ -59,6 +59,8 @@ const bodies = fc.oneof(
   fc.record({ kind: fc.constant('readIndex'), term: number, batch: number }),
   fc.record({ kind: fc.constant('readIndexReply'), term: number, batch: number, index: number }),
   fc.record({ kind: fc.constant('timeoutNow'), term: number }),
+  fc.record({ kind: fc.constant('termRequest'), term: number, number }),
+  fc.record({ kind: fc.constant('termReply'), term: number, number, isSure: fc.boolean() }),
 )
 const messages = fc
   .tuple(bodies, id, id)

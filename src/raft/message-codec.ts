@@ -29,6 +29,8 @@ const Kind = {
   readIndex: 9,
   readIndexReply: 10,
   timeoutNow: 11,
+  termRequest: 12,
+  termReply: 13,
 } as const satisfies Record<Message['kind'], number>
 
 type Envelope = { readonly from: ReplicaId; readonly to: ReplicaId; readonly term: Term }
@@ -68,6 +70,11 @@ function writeBody(message: Message, writer: ByteWriter): void {
       return writer.varint(message.index)
     case 'timeoutNow':
       return
+    case 'termRequest':
+      return writer.varint(message.number)
+    case 'termReply':
+      writer.varint(message.number)
+      return writeBool(writer, message.isSure)
     default:
       return unreachable(message)
   }
@@ -109,6 +116,10 @@ function readBody(kind: number, envelope: Envelope, reader: ByteReader): Message
       return { kind: 'readIndexReply', ...envelope, batch: reader.varint(), index: readIndex(reader) }
     case Kind.timeoutNow:
       return { kind: 'timeoutNow', ...envelope }
+    case Kind.termRequest:
+      return { kind: 'termRequest', ...envelope, number: reader.varint() }
+    case Kind.termReply:
+      return { kind: 'termReply', ...envelope, number: reader.varint(), isSure: readBool(reader) }
     default:
       throw new MalformedBytes(`message kind ${kind} is not known`)
   }

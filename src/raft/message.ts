@@ -56,6 +56,14 @@ export type HeartbeatReply = Envelope<'heartbeatReply'> & {
 export type ReadIndex = Envelope<'readIndex'> & { readonly batch: number }
 export type ReadIndexReply = Envelope<'readIndexReply'> & { readonly batch: number; readonly index: LogIndex }
 
+/**
+ * "What is your term?" Asked by a replica whose disk may have lost its newest vote, of everybody it may
+ * have voted for: see repair.ts. `number` comes back, so that an answer speaks of now. `term` moves nobody.
+ */
+export type TermRequest = Envelope<'termRequest'> & { readonly number: number }
+/** Not `isSure`: the sender's own disk may have forgotten a later term than it names. */
+export type TermReply = Envelope<'termReply'> & { readonly number: number; readonly isSure: boolean }
+
 /** "Campaign now": leadership is handed over. */
 export type TimeoutNow = Envelope<'timeoutNow'>
 
@@ -71,6 +79,8 @@ export type Message =
   | ReadIndex
   | ReadIndexReply
   | TimeoutNow
+  | TermRequest
+  | TermReply
 
 /** Entries in one append, whatever their size; also bounds what the decoder accepts. */
 export const MESSAGE_ENTRIES_MAX = 4096

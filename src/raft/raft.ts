@@ -55,6 +55,11 @@ export type RaftState = {
    * and the commit index may then lie beyond the log. Null when the log is whole.
    */
   readonly mayVoteFrom: LogIndex | null
+  /**
+   * What the log lost may be the newest term and vote. Then the repair also waits until every other voter
+   * has told its term, and this replica votes only in later ones (docs/design/0005-lost-votes.md).
+   */
+  readonly isVoteLost: boolean
 }
 
 export type Ready = {
@@ -115,8 +120,21 @@ export type RaftStatus = {
   readonly uncommittedBytes: number
   /** Bytes of payload held in memory. */
   readonly logBytes: number
+  /** Not null while the log is damaged. */
+  readonly repair: RepairStatus | null
   /** Only on the leader. */
   readonly progress: ReadonlyMap<ReplicaId, PeerProgress> | null
+}
+
+export type RepairStatus = {
+  /** What this replica's log must reach, as far as that is known. */
+  readonly goal: LogIndex
+  /** A leader has shown what it committed. */
+  readonly isGoalKnown: boolean
+  /** Voters that have not told their term yet, because they don't answer or their own disk lost it. */
+  readonly waitsFor: readonly ReplicaId[]
+  /** Those of them that said that their own disk lost it. */
+  readonly damagedPeers: readonly ReplicaId[]
 }
 
 export type PeerProgress = {
@@ -147,6 +165,11 @@ export interface Raft {
   step(message: Message): void
   /** A hint that the connection to `peer` closed: if it leads, start a pre-vote at once. Never more than a hint. */
   peerClosed(peer: ReplicaId): void
+  /**
+   * The process of `peer` is another one than before; nothing that the earlier one sent is stepped after this.
+   * Its disk may have lost what it acknowledged: that counts again once it has said that its log is whole.
+   */
+  peerRestarted(peer: ReplicaId): void
   /** Starts an election now (after a pre-vote), as if the timeout had passed. */
   campaign(): void
   propose(payload: Uint8Array): ProposeResult

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import type { Entry, HardState, LogIndex } from '../base/log-entry.ts'
 import type { Core } from './core.ts'
-import { endRepair } from './core.ts'
 import { countOwnVote } from './election.ts'
 import type { Message } from './message.ts'
 import type { ReadGrant, Ready, SnapshotPosition, SnapshotRequest } from './raft.ts'
 import { forwardReads } from './read-index.ts'
+import { endRepair } from './repair.ts'
 import { advanceCommit, flushAppends } from './replication.ts'
 
 const NO_ENTRIES: readonly Entry[] = []

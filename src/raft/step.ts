@@ -15,11 +15,16 @@ import { answerHeartbeat, handleAppend, handleHeartbeat } from './follower.ts'
 import { handleAppendReply, handleHeartbeatReply } from './leader.ts'
 import type { Message } from './message.ts'
 import { handleReadIndex, handleReadIndexReply } from './read-index.ts'
+import { handleTermReply, handleTermRequest } from './repair.ts'
 import { becomeFollower } from './roles.ts'
 
 export function step(core: Core, message: Message): void {
   assert(message.to === core.id, `a message for ${message.to} reached ${core.id}`)
   assert(message.from !== core.id, 'a message from this replica to itself')
+  if (message.kind === 'termRequest') {
+    handleTermRequest(core, message)
+    return
+  }
   if (message.term < core.term) {
     answerLate(core, message)
     return
@@ -34,7 +39,7 @@ export function step(core: Core, message: Message): void {
   dispatch(core, message)
 }
 
-function dispatch(core: Core, message: Message): void {
+function dispatch(core: Core, message: Exclude<Message, { kind: 'termRequest' }>): void {
   switch (message.kind) {
     case 'append':
       return handleAppend(core, message)
@@ -58,6 +63,8 @@ function dispatch(core: Core, message: Message): void {
       return handleReadIndexReply(core, message)
     case 'timeoutNow':
       return handleTimeoutNow(core, message)
+    case 'termReply':
+      return handleTermReply(core, message)
     default:
       return unreachable(message)
   }
@@ -84,5 +91,7 @@ function answerLate(core: Core, message: Message): void {
     answerHeartbeat(core, { from: message.from })
   } else if (message.kind === 'preVote') {
     send(core, { kind: 'preVoteReply', from: core.id, to: message.from, term: core.term, granted: false })
+  } else if (message.kind === 'termReply') {
+    handleTermReply(core, message)
   }
 }

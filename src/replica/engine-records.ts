@@ -10,7 +10,8 @@ export const APPLIED_KEY: ByteString = 'A'
 const HASH_PREFIX = 'H'
 const META_SPACE = 'M'
 const DATA_SPACE = 'D'
-const FORMAT_VERSION = 1
+/** The first byte of an applied record: the state as entries left it, or as a snapshot did. */
+const AppliedOrigin = { entries: 1, snapshot: 2 } as const
 const EPOCH_MAX = 0xffff_ffff
 
 export type AppliedRecord = {
@@ -84,9 +85,10 @@ export function hashChunkKey(chunk: number): ByteString {
   return HASH_PREFIX + String.fromCharCode(chunk >>> 8, chunk & 0xff)
 }
 
-export function encodeApplied(record: AppliedRecord): ByteString {
+/** `isInstalled`: the log's base record, which follows the installing of a snapshot, may not be written yet. */
+export function encodeApplied(record: AppliedRecord, isInstalled = false): ByteString {
   const writer = new ByteWriter(64 + record.membership.length)
-  writer.u8(FORMAT_VERSION)
+  writer.u8(isInstalled ? AppliedOrigin.snapshot : AppliedOrigin.entries)
   writer.u64(record.position.index)
   writer.u64(record.position.term)
   writer.u64(record.timeMs)
@@ -99,8 +101,9 @@ export function encodeApplied(record: AppliedRecord): ByteString {
 
 export function decodeApplied(value: ByteString): AppliedRecord {
   const reader = new ByteReader(bytesToBuffer(value))
-  const format = reader.u8()
-  if (format !== FORMAT_VERSION) throw new MalformedBytes(`applied record of unknown format ${format}`)
+  const origin = reader.u8()
+  if (origin !== AppliedOrigin.entries && origin !== AppliedOrigin.snapshot)
+    throw new MalformedBytes(`applied record of unknown origin ${origin}`)
   const index = makeLogIndex(reader.u64())
   const term = makeTerm(reader.u64())
   const timeMs = reader.u64()
@@ -109,6 +112,10 @@ export function decodeApplied(value: ByteString): AppliedRecord {
   const membership = Uint8Array.from(reader.bytes())
   reader.expectEnd()
   return { position: { index, term }, timeMs, machineVersion, epochs, membership }
+}
+
+export function isInstalled(value: ByteString): boolean {
+  return value.charCodeAt(0) === AppliedOrigin.snapshot
 }
 
 function epochBytes(epoch: number): ByteString {

@@ -171,6 +171,10 @@ export class GroupHost {
     for (const group of this.#groups.values()) group.peerClosed(peer)
   }
 
+  onPeerRestarted(peer: ReplicaId): void {
+    for (const group of this.#groups.values()) group.peerRestarted(peer)
+  }
+
   onUnreachable(peer: ReplicaId): void {
     for (const group of this.#groups.values()) group.peerUnreachable(peer)
   }

@@ -203,6 +203,12 @@ export class Group<Command, Reply> {
     this.schedule()
   }
 
+  peerRestarted(peer: ReplicaId): void {
+    if (!this.#isRunning) return
+    this.raft.peerRestarted(peer)
+    this.schedule()
+  }
+
   /** Messages to this peer are being dropped. */
   peerUnreachable(peer: ReplicaId): void {
     if (!this.#isRunning) return
@@ -314,6 +320,7 @@ export class Group<Command, Reply> {
   #persist(ready: Ready): void {
     this.#persister.persist(ready, () => {
       if (this.#isStopped) return
+      if (ready.snapshot !== null) this.store.confirmInstall()
       this.raft.persisted(ready.number)
       this.#send(ready.messagesAfterPersist)
       this.schedule()

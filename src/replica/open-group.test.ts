@@ -55,7 +55,8 @@ function found(
   more: { hardState?: Partial<HardState>; damage?: Partial<LogDamage>; membership?: Uint8Array } = {},
 ): RecoveredGroup {
   const hardState = { term: makeTerm(7), vote: SELF, commit: makeLogIndex(0), ...more.hardState }
-  const damage = { path: 'log/1', offset: 0, lastSyncedIndex: null, detail: 'rot', ...more.damage }
+  const rot = { path: 'log/1', offset: 0, lastSyncedIndex: null, isVoteLost: true, detail: 'rot' }
+  const damage = { ...rot, ...more.damage }
   return {
     group: GROUP,
     hardState,
@@ -71,7 +72,7 @@ function appliedAt(index: number, term = 1): AppliedRecord {
   return { position, timeMs: 9, machineVersion: 1, epochs: EPOCHS, membership: encodeMembership(THREE) }
 }
 
-async function engineWith(applied: AppliedRecord | null): Promise<Engine> {
+async function engineWith(applied: AppliedRecord | null, isFromSnapshot = false): Promise<Engine> {
   const engine = await createMemoryEngineStore().open('e')
   if (applied === null) return engine
   const put = (epochs: typeof EPOCHS, key: string): { kind: 'put'; key: string; value: string } => ({
@@ -80,7 +81,7 @@ async function engineWith(applied: AppliedRecord | null): Promise<Engine> {
     value: key,
   })
   await engine.write([
-    { kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) },
+    { kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied, isFromSnapshot) },
     put(EPOCHS, 'current'),
     put(EPOCHS, '\x00current'),
     put({ data: 4, meta: 3 }, 'cleared'),
@@ -149,7 +150,7 @@ test('engine exactly at the base, and no engine under a log that begins at the s
 })
 
 test('engine ahead of the log (a crash while a snapshot was installed): the log starts anew behind it', async () => {
-  const state = await recover(await engineWith(appliedAt(30, 6)), found(at(10), entriesOf(11, 20)))
+  const state = await recover(await engineWith(appliedAt(30, 6), true), found(at(10), entriesOf(11, 20)))
   const [base] = state.logRepair
   assert(base?.kind === 'base' && base.discardsTail)
   assert.deepEqual(base.position, at(30, 6))
@@ -161,10 +162,34 @@ test('engine ahead of the log (a crash while a snapshot was installed): the log 
 })
 
 test('an entry of another term at the applied index is not what was applied', async () => {
-  const state = await recover(await engineWith(appliedAt(15, 6)), found(at(10), entriesOf(11, 20)))
+  const state = await recover(await engineWith(appliedAt(15, 6), true), found(at(10), entriesOf(11, 20)))
   assert.deepEqual(state.raft.base, at(15, 6))
   assert.deepEqual(state.raft.entries, [])
   start(state)
+})
+
+for (const [what, applied] of [
+  ['ends before what was applied', appliedAt(30, 6)],
+  ['has another entry than was applied', appliedAt(15, 6)],
+] as const) {
+  test(`a log that ${what}, although nothing in it is damaged, lost its tail, and perhaps a vote`, async () => {
+    const state = await recover(await engineWith(applied), found(at(10), entriesOf(11, 20)))
+    assert.equal(state.raft.mayVoteFrom, Math.max(20, applied.position.index))
+    assert.equal(state.raft.isVoteLost, true)
+    assert.equal(start(state).isRepairing, true)
+    const [base, damaged, ...rest] = state.logRepair
+    assert(base?.kind === 'base' && base.position.index === applied.position.index)
+    assert(damaged?.kind === 'damaged' && damaged.damage.isVoteLost, 'every later start knows it')
+    assert.deepEqual(rest, [])
+  })
+}
+
+test('a log that has its base record again is measured against the state that a snapshot left', async () => {
+  const engine = await engineWith(appliedAt(30, 7), true)
+  const state = await recover(engine, found(at(30), []))
+  assert.deepEqual(state.logRepair, [])
+  const shorter = await recover(engine, found(at(10), entriesOf(11, 20)))
+  assert.equal(shorter.raft.isVoteLost, true)
 })
 
 for (const [what, applied] of [

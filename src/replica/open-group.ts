@@ -4,13 +4,15 @@
  *
  * - The log starts at its base and the engine knows its applied index; the entries between them
  *   are applied again.
- * - The engine is ahead of the log: the log lost what it had (damage, or a crash while a snapshot
- *   was being installed). What is applied was committed, so the log starts anew right behind it.
+ * - The engine is ahead of the log. What is applied was committed, so the log starts anew right behind it.
+ *   If a snapshot had just been installed, a crash came before the log's base record. If not, the log lost
+ *   its tail, whether it shows or not: that is damage, and a vote may be lost with it.
  * - The engine is behind the log's base, or missing: entries are gone that only a peer has. The
  *   replica starts empty, waits for a snapshot, and neither votes nor acknowledges before it. Where
  *   there is no peer it refuses instead, and touches nothing.
  */
 import assert from 'node:assert/strict'
+import type { ByteString } from '../base/bytes.ts'
 import { storageError } from '../base/errors.ts'
 import { type GroupId, makeGroupId, type ReplicaId } from '../base/ids.ts'
 import {
@@ -31,8 +33,10 @@ import {
   APPLIED_KEY,
   type AppliedRecord,
   decodeApplied,
+  encodeApplied,
   EVERYTHING,
   garbageRanges,
+  isInstalled,
 } from './engine-records.ts'
 import { StoredHash } from './stored-hash.ts'
 
@@ -68,6 +72,7 @@ export async function createGroupState(
     entries: [],
     applied: INDEX_ZERO,
     mayVoteFrom: null,
+    isVoteLost: false,
   }
   return { raft, applied, hash: new StoredHash(), logRepair: [restart(group, raft)] }
 }
@@ -86,24 +91,59 @@ export async function recoverGroupState(
   if (isUnknown || applied.position.index < found.base.index) return startEmpty(engine, found, self, logger)
   await removeGarbage(engine, applied)
   const hash = stored === null ? new StoredHash() : await StoredHash.read(engine)
-  const raft = reconcile(found, applied, logger)
-  return { raft, applied, hash, logRepair: raft.base === found.base ? [] : [restart(found.group, raft)] }
+  const isCovered = covers(found, applied.position)
+  const wasInstalled = stored !== null && isInstalled(encoded as ByteString)
+  // The log has its base record: from here on it is measured against the state like any other.
+  if (isCovered && wasInstalled)
+    await engine.write([{ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) }])
+  const damage = found.damage ?? (isCovered || wasInstalled ? null : lostTail(found, applied.position))
+  const raft = reconcile({ ...found, damage }, applied, isCovered, logger)
+  return { raft, applied, hash, logRepair: isCovered ? [] : restartBehindState(found, raft, damage) }
 }
 
-function reconcile(found: RecoveredGroup, applied: AppliedRecord, logger: Logger): RaftState {
-  const { hardState, entries, group } = found
-  const mayVoteFrom = voteBarrier(found, applied.position.index)
-  const isCovered =
-    found.membership.length > 0 &&
-    (applied.position.index === found.base.index ||
-      entries[applied.position.index - found.base.index - 1]?.term === applied.position.term)
+/** The log holds what the state has applied. */
+function covers({ membership, base, entries }: RecoveredGroup, applied: LogPosition): boolean {
+  if (membership.length === 0) return false
+  return applied.index === base.index || entries[applied.index - base.index - 1]?.term === applied.term
+}
+
+/** No record is missing that another would tell of, and yet the log once had what the state has. */
+function lostTail(found: RecoveredGroup, applied: LogPosition): LogDamage {
+  const last = found.base.index + found.entries.length
+  const detail = `the log of group ${found.group} ends at entry ${last}, but entry ${applied.index} of term ${applied.term} was applied`
+  return { path: '', offset: 0, lastSyncedIndex: applied.index, isVoteLost: true, detail }
+}
+
+/** In one append: a crash leaves the old log or the new one, never one that votes without its past. */
+function restartBehindState(
+  { group, damage: known }: RecoveredGroup,
+  raft: RaftState,
+  damage: LogDamage | null,
+): readonly LogRecord[] {
+  const records: LogRecord[] = [restart(group, raft)]
+  if (damage !== null && known === null) records.push({ kind: 'damaged', group, damage })
+  return records
+}
+
+function reconcile(
+  found: RecoveredGroup,
+  applied: AppliedRecord,
+  isCovered: boolean,
+  logger: Logger,
+): RaftState {
+  const { hardState, base, entries, group } = found
+  const trust = {
+    mayVoteFrom: voteBarrier(found, applied.position.index),
+    isVoteLost: found.damage?.isVoteLost ?? false,
+  }
   if (isCovered) {
     const membership = decodeMembership(found.membership)
-    return { hardState, base: found.base, membership, entries, applied: applied.position.index, mayVoteFrom }
+    return { hardState, base, membership, entries, applied: applied.position.index, ...trust }
   }
-  logger.warning('the state is ahead of the log, which starts anew behind it', {
+  logger[found.damage === null ? 'warning' : 'error']('the state is ahead of the log, which starts anew behind it', {
     group,
     applied: applied.position,
+    damage: found.damage?.detail ?? null,
   })
   return {
     hardState,
@@ -111,7 +151,7 @@ function reconcile(found: RecoveredGroup, applied: AppliedRecord, logger: Logger
     membership: decodeMembership(applied.membership),
     entries: [],
     applied: applied.position.index,
-    mayVoteFrom,
+    ...trust,
   }
 }
 
@@ -143,12 +183,14 @@ async function startEmpty(
   const empty = await createGroupState(engine, found.group, NO_MEMBERSHIP)
   const mayVoteFrom = Math.max(last, found.damage?.lastSyncedIndex ?? 0) as LogIndex
   const hardState = { ...found.hardState, commit: INDEX_ZERO }
-  const raft = { ...empty.raft, hardState, mayVoteFrom }
+  const isVoteLost = found.damage?.isVoteLost ?? false
+  const raft = { ...empty.raft, hardState, mayVoteFrom, isVoteLost }
   const { group } = found
   const damage: LogDamage = found.damage ?? {
     path: '',
     offset: 0,
     lastSyncedIndex: mayVoteFrom,
+    isVoteLost,
     detail: `the engine lost what was cut from the log up to entry ${found.base.index}`,
   }
   // In one append: a crash leaves the old log or the new one, never one that votes without its past.

@@ -93,6 +93,8 @@ export class StateStore {
   /** Fetches that no flush may overtake. */
   #holds = 0
   #isInstalling = false
+  /** In the engine with the mark of an installed snapshot; null once a batch without the mark was begun. */
+  #installed: AppliedRecord | null = null
   #isStopped = false
   #failure: Error | null = null
   #idle: (() => void)[] = []
@@ -269,6 +271,7 @@ export class StateStore {
     if (this.#isFlushWanted) return
     const applied = this.#applied
     const keys = this.#keys
+    this.#installed = null
     const layer = this.#overlay.beginFlush()
     const operations = this.#operationsFor(layer, applied, keys)
     this.#engine.write(operations).then(
@@ -350,7 +353,7 @@ export class StateStore {
       }),
     )
     operations.push(...hash.takeAll())
-    operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
+    operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied, true) })
     try {
       await this.#engine.write(operations)
       await this.#engine.persist()
@@ -359,6 +362,16 @@ export class StateStore {
       throw error
     }
     this.#becomeInstalled(applied, hash)
+  }
+
+  /** The log has its base record: a log that ends before it from now on has lost something. */
+  confirmInstall(): void {
+    const installed = this.#installed
+    if (installed === null || this.#failure !== null || this.#isStopped) return
+    this.#installed = null
+    this.#engine
+      .write([{ kind: 'put', key: APPLIED_KEY, value: encodeApplied(installed) }])
+      .catch((error: unknown) => this.#fail(error))
   }
 
   /**
@@ -391,6 +404,7 @@ export class StateStore {
     this.#cache.clear()
     this.#hash = hash
     this.#applied = applied
+    this.#installed = applied
     this.#timeMs = applied.timeMs
     this.#keys = makeEngineKeys(applied.epochs)
     this.#clearedEpochs = []

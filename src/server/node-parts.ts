@@ -93,6 +93,7 @@ export class NodeParts implements RunningNode {
       onRaftMessages: (group, from, messages) => this.#host?.onRaftMessages(group, from, messages),
       onNotice: (kind, from, body) => this.#host?.onNotice(kind, from, body),
       onPeerClosed: (peer) => this.#host?.onPeerClosed(peer),
+      onPeerRestarted: (peer) => this.#host?.onPeerRestarted(peer),
       onUnreachable: (peer) => this.#host?.onUnreachable(peer),
       onPeerAddress: (peer, _nodeId, address) => this.#learnAddress(peer, address),
     })
@@ -401,6 +402,13 @@ export class NodeParts implements RunningNode {
   }
 
   #transportIdentity(address: Address) {
-    return { clusterId: this.#clusterId ?? '', replicaId: this.#self, nodeId: this.nodeId, address }
+    const { incarnation } = this.#identity
+    return {
+      clusterId: this.#clusterId ?? '',
+      replicaId: this.#self,
+      nodeId: this.nodeId,
+      incarnation,
+      address,
+    }
   }
 }

@@ -69,6 +69,10 @@ function describeBody(message: Message): string {
       return ` batch ${message.batch} index ${message.index}`
     case 'timeoutNow':
       return ''
+    case 'termRequest':
+      return ` number ${message.number}`
+    case 'termReply':
+      return ` number ${message.number}${message.isSure ? '' : ' unsure'}`
     default:
       return unreachable(message)
   }
@@ -104,4 +108,14 @@ export function describeProgress(raft: Raft): string[] {
     const inflight = `in flight ${peer.inflightMessages} (${peer.inflightBytes} bytes)`
     return `${id}: ${peer.state} match ${peer.match} next ${peer.next} ${inflight}${peer.recentlyActive ? '' : ' silent'}`
   })
+}
+
+export function describeRepair(raft: Raft): string[] {
+  const { repair } = raft.status()
+  if (repair === null) return ['whole']
+  const { goal, isGoalKnown, waitsFor, damagedPeers } = repair
+  const lines = [`${isGoalKnown ? 'must reach' : 'must reach at least'} ${goal}`]
+  if (waitsFor.length > 0) lines.push(`waits for the terms of ${waitsFor.join(' ')}`)
+  if (damagedPeers.length > 0) lines.push(`which ${damagedPeers.join(' ')} lost`)
+  return lines
 }

@@ -12,8 +12,10 @@
  *   drop A->B · double A->B (the oldest one again) · delay A->B (the oldest one goes last)
  *   cut 1 2 | 3            packets between the sides are lost from now on; `mend` ends it
  *   stabilize [N …]        work, write and deliver among these (or all) until nothing moves
- *   crash N [writes] [entries] · restart N · damage N from=INDEX (while it is down)
- *   status [N …] · progress N · log N · packets
+ *   crash N [writes] [entries] · restart N · damage N from=INDEX [votes=COUNT] (while it is down)
+ *   meet N                 the others notice that N is another process now
+ *   restore N              the disk of N is as it was before the damage
+ *   status [N …] · progress N · log N · packets · repair N
  *   quietly VERB …         without telling
  */
 import assert from 'node:assert/strict'
@@ -31,6 +33,7 @@ import {
   describePacket,
   describeProgress,
   describeReady,
+  describeRepair,
   describeReplica,
 } from './raft-describe.ts'
 
@@ -89,7 +92,16 @@ export class RaftWorld {
     damage: (args) => {
       const host = this.#host(args[0])
       host.damage(Number(option(args, 'from')) as LogIndex, host.durableRange.last as LogIndex)
+      const votes = option(args, 'votes')
+      if (votes !== undefined) host.forgetVotes(Number(votes))
     },
+    meet: (args) => {
+      for (const host of this.#hosts.values()) {
+        if (host.isRunning && host.id !== idOf(args[0])) host.call((raft) => raft.peerRestarted(idOf(args[0])))
+      }
+    },
+    restore: (args) => this.#host(args[0]).restore(),
+    repair: (args) => this.#say(...describeRepair(this.#host(args[0]).raft)),
     status: (args) => this.#status(args),
     progress: (args) => this.#say(...describeProgress(this.#host(args[0]).raft)),
     log: (args) => this.#log(this.#host(args[0]).raft),

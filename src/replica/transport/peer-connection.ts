@@ -12,7 +12,7 @@ import type { Address, Connection } from '../../env/network.ts'
 import { FRAME_BYTES_MAX, FrameError, FrameSplitter, FrameType, HELLO_BYTES_MAX, makeFrame } from './frame.ts'
 import type { OnResponse } from './transport.ts'
 
-const PROTOCOL_VERSION = 1
+const PROTOCOL_VERSION = 2
 const PING = makeFrame(FrameType.ping, () => {})
 const PONG = makeFrame(FrameType.pong, () => {})
 const STATUS_ANSWERED = 0
@@ -21,11 +21,15 @@ const STATUS_REFUSED = 1
 export type Hello = {
   readonly clusterId: string
   readonly from: ReplicaId | null
+  /** Of the process; see incarnations.ts. */
+  readonly incarnation: number
   readonly nodeId: NodeId
   readonly address: Address
 }
 
 export type PeerConnectionCallbacks = {
+  /** Before anything else of the other side is believed; a reason closes the connection. */
+  readonly admit: (hello: Hello) => string | null
   readonly onHello: (hello: Hello) => void
   /** Every frame but hello and response; false: the frame does not belong here, close. */
   readonly onFrame: (type: number, body: ByteReader) => boolean
@@ -132,6 +136,12 @@ export class PeerConnection {
     if (!this.#isClosed) this.#connection.destroy()
   }
 
+  /** Nothing more that comes is taken, also not what has come already. */
+  abandon(): void {
+    this.#isRefused = true
+    this.close()
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#isClosed || this.#isRefused) return
     this.#receivedChunks += 1
@@ -171,6 +181,11 @@ export class PeerConnection {
       )
       return
     }
+    const problem = this.#callbacks.admit(hello)
+    if (problem !== null) {
+      this.#refuse(`closing a peer connection: ${problem}`)
+      return
+    }
     this.#hello = hello
     this.#splitter.bytesMax = FRAME_BYTES_MAX
     this.#neverUp = null
@@ -203,12 +218,13 @@ export class PeerConnection {
   }
 
   #sendHello(): void {
-    const { clusterId, from, nodeId, address } = this.#makeHello()
+    const { clusterId, from, incarnation, nodeId, address } = this.#makeHello()
     this.send(
       makeFrame(FrameType.hello, (writer) => {
         writer.u8(PROTOCOL_VERSION)
         writer.byteString(clusterId)
         writer.varint(from ?? 0)
+        writer.varint(incarnation)
         writer.byteString(nodeId)
         writer.byteString(utf8ToBytes(address.host))
         writer.u16(address.port)
@@ -223,11 +239,13 @@ function decodeHello(body: ByteReader): Hello {
     throw new MalformedBytes(`peer speaks protocol version ${version}, this node ${PROTOCOL_VERSION}`)
   const clusterId = body.byteString()
   const from = body.varint()
+  const incarnation = body.varint()
   const nodeId = body.byteString()
   const host = bytesToUtf8(body.byteString())
   const port = body.u16()
   body.expectEnd()
   if (from !== 0 && clusterId === '') throw new MalformedBytes('hello of a member without a cluster')
   if (!isNodeId(nodeId)) throw new MalformedBytes('hello with an invalid node id')
-  return { clusterId, from: from === 0 ? null : makeReplicaId(from), nodeId, address: { host, port } }
+  const replica = from === 0 ? null : makeReplicaId(from)
+  return { clusterId, from: replica, incarnation, nodeId, address: { host, port } }
 }

@@ -64,6 +64,12 @@ export class PeerLink {
     this.reconnect()
   }
 
+  /** A later process of the peer has shown itself. */
+  dropEarlier(incarnation: number): void {
+    const known = this.#connection?.hello?.incarnation ?? incarnation
+    if (known < incarnation) this.#connection?.abandon()
+  }
+
   reconnect(): void {
     this.#failures = 0
     if (this.#connection !== null) this.#connection.close()

@@ -202,11 +202,12 @@ async function raw(wire: Wire, from: WireNode, frames: readonly Uint8Array[]): P
   return end
 }
 
-function hello(clusterId = 'cluster', from = 2, version = 1): Uint8Array {
+function hello(clusterId = 'cluster', from = 2, version = 2, incarnation = 1): Uint8Array {
   return makeFrame(FrameType.hello, (writer) => {
     writer.u8(version)
     writer.byteString(clusterId)
     writer.varint(from)
+    writer.varint(incarnation)
     writer.byteString('n2')
     writer.byteString('n2')
     writer.u16(PORT)
@@ -255,6 +256,58 @@ for (const [what, frames] of VIOLATIONS) {
     })
   })
 }
+
+const process = (incarnation: number): Uint8Array => hello('cluster', 2, 2, incarnation)
+
+test('what a dead process said is not heard any more once the one after it has said hello', () => {
+  const wire = createWire(14)
+  return wire.run(async () => {
+    const one = await wire.add(1)
+    const two = await wire.add(2)
+    const dead = await raw(wire, two, [process(7), raftFrame(4, 'before')])
+    const late = await raw(wire, two, [process(7)])
+    const next = await raw(wire, two, [process(9), raftFrame(4, 'after')])
+    late.connection.write(raftFrame(4, 'late'))
+    dead.connection.write(raftFrame(4, 'later still'))
+    await wire.wait(200)
+    assert.deepEqual(
+      one.events.filter((event) => !event.startsWith('heard')),
+      ['raft 4 from 2: before', 'restarted 2', 'raft 4 from 2: after', 'closed 2', 'closed 2'],
+    )
+    assert.deepEqual([dead.isClosed, late.isClosed, next.isClosed], [true, true, false])
+  })
+})
+
+test('a connection of a process that was started again comes too late', () => {
+  const wire = createWire(15)
+  return wire.run(async () => {
+    const one = await wire.add(1)
+    const two = await wire.add(2)
+    await raw(wire, two, [process(9), raftFrame(4, 'new')])
+    const old = await raw(wire, two, [process(8), raftFrame(4, 'old')])
+    assert.equal(old.isClosed, true)
+    assert.deepEqual(withEvents('raft', one), ['raft 4 from 2: new'])
+    assert(one.lines.some((line) => line.includes('before it was started again')))
+    const same = await raw(wire, two, [process(9), raftFrame(4, 'same')])
+    assert.equal(same.isClosed, false)
+    assert.deepEqual(withEvents('restarted', one), [])
+  })
+})
+
+test('the answers of a dead process on a connection to it are not heard either', () => {
+  const wire = createWire(16)
+  return wire.run(async () => {
+    const [one, two] = await pair(wire)
+    echo(two)
+    wire.network.block('n2', 'n1')
+    const asked = ask(one, 2, 'slow')
+    await wire.wait(50)
+    assert.deepEqual(withEvents('asked', two), ['asked by 1: slow'])
+    const next = await raw(wire, await wire.add(3), [process(2)])
+    assert.equal(await asked, null)
+    assert.equal(next.isClosed, false)
+  })
+})
 
 test('who connects and says nothing is disconnected', () => {
   const wire = createWire(11)

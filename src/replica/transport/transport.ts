@@ -14,6 +14,7 @@ import type { Logger } from '../../env/logger.ts'
 import type { Address, Connection, Listener, Network } from '../../env/network.ts'
 import type { Random } from '../../env/random.ts'
 import { FrameType, makeFrame } from './frame.ts'
+import { Incarnations } from './incarnations.ts'
 import { type Hello, PeerConnection } from './peer-connection.ts'
 import { PeerLink } from './peer-link.ts'
 import { readGroupId } from './read-group-id.ts'
@@ -23,6 +24,8 @@ export type TransportIdentity = {
   readonly clusterId: string
   readonly replicaId: ReplicaId | null
   readonly nodeId: NodeId
+  /** Of this process: greater than of any before it in the same data directory. */
+  readonly incarnation: number
   /** Where peers reach this node. */
   readonly address: Address
 }
@@ -38,6 +41,8 @@ export type TransportCallbacks = {
   readonly onNotice: (kind: number, from: ReplicaId, body: ByteReader) => void
   /** A connection to or from this peer closed after it had been up. */
   readonly onPeerClosed: (peer: ReplicaId) => void
+  /** The peer is another process than before, and nothing of the earlier one will be heard any more. */
+  readonly onPeerRestarted: (peer: ReplicaId) => void
   readonly onUnreachable: (peer: ReplicaId) => void
   readonly onPeerAddress: (peer: ReplicaId, nodeId: NodeId, address: Address) => void
 }
@@ -55,6 +60,7 @@ export class Transport {
   readonly #handlers = new Map<number, RequestHandler>()
   readonly #links = new Map<ReplicaId, PeerLink>()
   readonly #incoming = new Set<PeerConnection>()
+  readonly #incarnations = new Incarnations()
   #identity: TransportIdentity
   #listener: Listener | null = null
   #isStopped = false
@@ -176,6 +182,7 @@ export class Transport {
     const connection = this.#world.network.connect(address, { timeoutMs: CONNECT_TIMEOUT_MS })
     return new PeerConnection(connection, 'outgoing', () => this.#hello(), {
       ...callbacks,
+      admit: (hello) => this.#admit(hello),
       onFrame: (type) => {
         this.#world.logger.warning('peer sent a frame that does not belong on this connection', {
           type,
@@ -192,6 +199,7 @@ export class Transport {
       if (peer.hello === null) peer.close()
     })
     const peer: PeerConnection = new PeerConnection(connection, 'incoming', () => this.#hello(), {
+      admit: (hello) => this.#admit(hello),
       onHello: (hello) => {
         patience.cancel()
         if (hello.from !== null) this.#callbacks.onPeerAddress(hello.from, hello.nodeId, hello.address)
@@ -206,6 +214,22 @@ export class Transport {
       onProblem: (problem) => this.#world.logger.warning(problem, { remote: connection.remote }),
     })
     this.#incoming.add(peer)
+  }
+
+  /** Before a frame of a later process is taken, those of the earlier ones are shut out. */
+  #admit({ from, incarnation, nodeId }: Hello): string | null {
+    if (from === null) return null
+    const meeting = this.#incarnations.meet(from, incarnation)
+    if (meeting === 'outdated') {
+      return `node ${nodeId} (replica ${from}) says what it said before it was started again; if it goes on, its data directory is older than it was`
+    }
+    if (meeting !== 'restarted') return null
+    for (const peer of this.#incoming) {
+      if (peer.hello?.from === from && peer.hello.incarnation < incarnation) peer.abandon()
+    }
+    this.#links.get(from)?.dropEarlier(incarnation)
+    this.#callbacks.onPeerRestarted(from)
+    return null
   }
 
   #onIncomingFrame(peer: PeerConnection, type: number, body: ByteReader): boolean {
@@ -234,8 +258,8 @@ export class Transport {
   }
 
   #hello(): Hello {
-    const { clusterId, replicaId, nodeId, address } = this.#identity
-    return { clusterId, from: replicaId, nodeId, address }
+    const { replicaId: from, ...rest } = this.#identity
+    return { from, ...rest }
   }
 }
 

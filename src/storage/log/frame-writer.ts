@@ -140,6 +140,7 @@ export class FrameWriter {
     this.#beginOf(RecordTag.damage, group)
     this.#varint(lastKept)
     this.#varint(damage.lastSyncedIndex === null ? 0 : damage.lastSyncedIndex + 1)
+    this.#varint(damage.isVoteLost ? 1 : 0)
     this.#varint(damage.offset)
     this.#bytes(Buffer.from(damage.path))
     this.#bytes(Buffer.from(damage.detail))

@@ -46,6 +46,8 @@ export class GroupReplay {
   #lacksHardState = false
   /** Reported as damaged at an earlier start and not repaired since. */
   #wasDamaged = false
+  /** So reported then; a hard state that was written since knows no more of it. */
+  #wasVoteLost = false
   #cause: Cause | null = null
   #highestSeen = 0
 
@@ -120,7 +122,8 @@ export class GroupReplay {
     const last = this.#islands.at(-1)?.index.base.index ?? 0
     const cause = this.#cause ?? { path: '', offset: 0, detail: `no records before entry ${last + 1}` }
     const highest = Math.max(this.#highestSeen, this.#islands.at(-1)?.index.last ?? 0)
-    return { ...cause, lastSyncedIndex: highest as LogIndex }
+    const isVoteLost = this.#wasVoteLost || this.#lacksHardState
+    return { ...cause, lastSyncedIndex: highest as LogIndex, isVoteLost }
   }
 
   #applyEntries(record: Record<'entries'>, place: Place): void {
@@ -184,6 +187,7 @@ export class GroupReplay {
   #applyDamage(record: Record<'damage'>): void {
     const { path, offset, detail, lastSyncedIndex } = record.damage
     this.#wasDamaged = true
+    this.#wasVoteLost = record.damage.isVoteLost
     this.#hadLoss = true
     this.#cause = { path, offset, detail }
     this.#highestSeen = Math.max(this.#highestSeen, lastSyncedIndex ?? 0)
@@ -200,6 +204,7 @@ export class GroupReplay {
     else if (last.index.last !== position.index || last.index.lastTerm !== position.term) return
     for (const island of this.#islands) island.isSuspect = false
     this.#wasDamaged = false
+    this.#wasVoteLost = false
     this.#hadLoss = false
     this.#lacksHardState = false
   }

@@ -108,9 +108,9 @@ function describe(record: FileRecord | GroupRecord): string {
     case 'dropGroup':
       return `group ${record.group}: dropped`
     case 'damage': {
-      const { path, offset, lastSyncedIndex, detail } = record.damage
+      const { path, offset, lastSyncedIndex, isVoteLost, detail } = record.damage
       const synced = lastSyncedIndex === null ? '' : `, synced up to ${lastSyncedIndex}`
-      return `group ${record.group}: damaged after entry ${record.lastKept}${synced} (${path} at ${offset}: ${detail})`
+      return `group ${record.group}: damaged after entry ${record.lastKept}${synced}${isVoteLost ? ', votes lost' : ''} (${path} at ${offset}: ${detail})`
     }
     case 'repaired':
       return `group ${record.group}: repaired at entry ${record.position.index} of term ${record.position.term}`

@@ -150,8 +150,9 @@ function readDamage(group: GroupId, reader: ByteReader): GroupRecord {
   const lastKept = reader.varint()
   const synced = reader.varint()
   const lastSyncedIndex = synced === 0 ? null : ((synced - 1) as LogIndex)
+  const isVoteLost = reader.varint() !== 0
   const offset = reader.varint()
   const path = reader.bytes().toString()
   const detail = reader.bytes().toString()
-  return { kind: 'damage', group, lastKept, damage: { path, offset, lastSyncedIndex, detail } }
+  return { kind: 'damage', group, lastKept, damage: { path, offset, lastSyncedIndex, isVoteLost, detail } }
 }

@@ -415,7 +415,7 @@ export class SegmentedLog implements SharedLog {
       new Map(finished.map(({ recovered: { group }, index }) => [group, index])),
       new Set(recovered.filter((one) => one.damage !== null).map((one) => one.group)),
     )
-    this.#losses = contents.losses.map((loss) => ({ ...loss, lastSyncedIndex: null }))
+    this.#losses = contents.losses.map((loss) => ({ ...loss, lastSyncedIndex: null, isVoteLost: true }))
     this.#recovered = recovered
     this.#status = { kind: 'running' }
     this.#prepareNext()

@@ -63,6 +63,8 @@ export type LogDamage = {
   readonly offset: number
   /** The last entry known to have been synced on this node, if the log still shows it. */
   readonly lastSyncedIndex: LogIndex | null
+  /** A hard state newer than the one found may be lost: the replica may have voted and not know it. */
+  readonly isVoteLost: boolean
   readonly detail: string
 }
 
