@@ -287,7 +287,9 @@ class Checker implements RaftChecker {
     if (state.hardState.term === before.hardState.term && before.hardState.vote !== null) {
       assert.equal(state.hardState.vote, before.hardState.vote, `${id} forgot its vote`)
     }
-    const rewrites = before.writes.map((write) => (write.entries[0]?.index ?? Number.MAX_SAFE_INTEGER) - 1)
+    const rewrites = before.writes.map(({ snapshot, entries }) =>
+      snapshot !== null ? -1 : (entries[0]?.index ?? Number.MAX_SAFE_INTEGER) - 1,
+    )
     const sure = Math.min(before.durable.lastIndex, ...rewrites)
     const found = new TermLog(state.base, state.entries)
     for (let index = found.baseIndex; index <= sure; index++) {

@@ -71,6 +71,10 @@ class RaftCluster {
   readonly #burst: number
   readonly #clockSpeeds = new Map<ReplicaId, number>()
   #packets: Packet[] = []
+  /** Pairs (a, b): b was started again after its disk was damaged, and a has not met that process yet. */
+  readonly #unmet = new Set<string>()
+  /** Sent by a process that has died since. */
+  readonly #posthumous = new WeakSet<Packet>()
   /** Replicas in different sides don't hear each other; null: nobody is cut off. */
   #side: ReadonlyMap<ReplicaId, number> | null = null
   /** A process that stands still: what is sent to it waits, and its clock does not move. */
@@ -308,7 +312,12 @@ class RaftCluster {
 
   /** Clocks run at their own speeds: nothing may depend on how long a tick is elsewhere. */
   #tick(host: RaftHost): void {
+    if (this.#unmet.size > 0 && this.#random.chance(0.3)) this.#meetAll(host)
     if (this.#random.chance(this.#clockSpeeds.get(host.id) ?? 1)) host.call((raft) => raft.tick())
+  }
+
+  #meetAll(host: RaftHost): void {
+    for (const { id, isRunning } of this.#hosts) if (isRunning) this.#meet(host, id)
   }
 
   #persist(host: RaftHost): void {
@@ -366,15 +375,46 @@ class RaftCluster {
   #damage(host: RaftHost): void {
     const { first, last } = host.durableRange
     if (last < first || this.#hosts.some((other) => other.isDamaged)) return
-    // What it said before may not be heard after what it says now: connections end with the process.
-    this.#packets = this.#packets.filter((packet) => {
-      const isItsOwn = senderOf(packet) === host.id || receiverOf(packet) === host.id
-      if (isItsOwn) this.#lose(packet)
-      return !isItsOwn
-    })
-    if (this.#random.chance(0.5) && host.damageReplacement()) return
-    const index = this.#random.between(first, last)
-    host.damage(index as LogIndex, this.#random.between(index - 1, last) as LogIndex)
+    this.#endConnections(host)
+    if (!this.#random.chance(0.5) || !host.damageReplacement()) {
+      const index = this.#random.between(first, last)
+      host.damage(index as LogIndex, this.#random.between(index - 1, last) as LogIndex)
+    }
+    if (this.#random.chance(0.5)) host.forgetVotes(this.#random.between(0, 3))
+  }
+
+  /**
+   * Connections end with the process. Nothing sent to it reaches the next one; what it sent may still arrive
+   * wherever the next one has not been met (`#meet`), and nowhere else.
+   */
+  #endConnections(host: RaftHost): void {
+    this.#removePackets((packet) => receiverOf(packet) === host.id)
+    for (const packet of this.#packets) if (senderOf(packet) === host.id) this.#posthumous.add(packet)
+    for (const other of this.#hosts) if (other !== host) this.#unmet.add(pairOf(other.id, host.id))
+    if (this.#random.chance(0.3)) for (const other of this.#hosts) this.#meet(other, host.id)
+  }
+
+  /** `host` connects to the process that `peer` is now: before it says or hears anything on that connection. */
+  #meet(host: RaftHost, peer: ReplicaId): void {
+    if (!this.#unmet.delete(pairOf(host.id, peer))) return
+    this.#removePackets(
+      (packet) => receiverOf(packet) === host.id && senderOf(packet) === peer && this.#posthumous.has(packet),
+    )
+    if (host.isRunning) host.call((raft) => raft.peerRestarted(peer))
+  }
+
+  #isUnmet(packet: Packet): boolean {
+    const [from, to] = [senderOf(packet), receiverOf(packet)]
+    return (
+      this.#unmet.has(pairOf(from, to)) ||
+      (this.#unmet.has(pairOf(to, from)) && !this.#posthumous.has(packet))
+    )
+  }
+
+  #removePackets(isHit: (packet: Packet) => boolean): void {
+    const hit = this.#packets.filter(isHit)
+    this.#packets = this.#packets.filter((packet) => !isHit(packet))
+    for (const packet of hit) this.#lose(packet)
   }
 
   /** One that reads and restarts all the time: answers to its earlier incarnations are always on the way. */
@@ -463,6 +503,8 @@ class RaftCluster {
 
   #send(packet: Packet): void {
     if (packet.kind === 'snapshot') this.#snapshots++
+    if (this.#isHealing) for (const host of this.#hosts) this.#meetAll(host)
+    if (this.#isUnmet(packet)) return this.#lose(packet)
     if (!this.#isHealing && this.#random.chance(this.#lossChance)) return this.#lose(packet)
     this.#packets.push(packet)
     if (!this.#isHealing && this.#random.chance(this.#doubleChance)) this.#packets.push(packet)
@@ -488,7 +530,10 @@ class RaftCluster {
     const from = senderOf(packet)
     const to = receiverOf(packet)
     const receiver = this.#hosts.find((host) => host.id === to)
-    const isCut = to === this.#deaf || (this.#side !== null && this.#side.get(from) !== this.#side.get(to))
+    const isCut =
+      to === this.#deaf ||
+      this.#isUnmet(packet) ||
+      (this.#side !== null && this.#side.get(from) !== this.#side.get(to))
     if (receiver === undefined || !receiver.isRunning || isCut) return this.#lose(packet)
     receiver.deliver(packet)
     if (packet.kind === 'snapshot') this.#report(from, to, packet.checkpoint.position.index)
@@ -525,6 +570,10 @@ class RaftCluster {
         return applied === leader.raft.commit && host.state.digest === leader.state.digest && !host.isDamaged
       })
   }
+}
+
+function pairOf(left: ReplicaId, right: ReplicaId): string {
+  return `${left} ${right}`
 }
 
 function senderOf(packet: Packet): ReplicaId {

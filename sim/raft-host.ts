@@ -165,7 +165,18 @@ export class RaftHost {
     const joins = known === undefined ? older[0]?.index === index + 1 : known.term === term
     this.#mayVoteFrom = Math.max(this.durableRange.last, older.at(-1)?.index ?? 0) as LogIndex
     this.#log = joins ? older.filter((entry) => entry.index > index) : []
+    this.#startBehindState()
     return true
+  }
+
+  /** As src/replica/open-group.ts does: entries that are not those which were applied are of no use. */
+  #startBehindState(): void {
+    const { position, membership } = this.#checkpoint
+    const applied = this.#log.find((entry) => entry.index === position.index)
+    if (position.index === this.#base.index || applied?.term === position.term) return
+    this.#base = position
+    this.#baseMembership = membership
+    this.#log = []
   }
 
   /** While it is down, after `damage`: the newest `count` hard states are gone with it. */

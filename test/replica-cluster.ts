@@ -91,7 +91,13 @@ export class ReplicaCluster {
     const address = { host: node.host, port: PORT }
     node.transport = new Transport(
       { network, clock, random, logger },
-      { clusterId: 'c', replicaId: node.id, nodeId: makeNodeId(node.host), incarnation: node.starts, address },
+      {
+        clusterId: 'c',
+        replicaId: node.id,
+        nodeId: makeNodeId(node.host),
+        incarnation: node.starts,
+        address,
+      },
       {
         onRaftMessages: (group, from, messages) => node.groups.onRaftMessages(group, from, messages),
         onNotice: (kind, from, body) => node.groups.onNotice(kind, from, body),

@@ -136,6 +136,10 @@ class WatchedRaft implements Raft {
     this.#observed(this.#raft.step(message))
   }
 
+  peerRestarted(peer: ReplicaId): void {
+    this.#observed(this.#raft.peerRestarted(peer))
+  }
+
   peerClosed(peer: ReplicaId): void {
     this.#observed(this.#raft.peerClosed(peer))
   }

@@ -25,8 +25,8 @@ import type {
 } from './raft.ts'
 import { askRead, expireForwardedReads } from './read-index.ts'
 import { applied, compact, compactionPoint, hasReady, persisted, takeReady } from './ready.ts'
-import { becomeFollower } from './roles.ts'
 import { describeRepair, tickRepair } from './repair.ts'
+import { becomeFollower } from './roles.ts'
 import { step } from './step.ts'
 
 export function createRaft(options: RaftOptions, state: RaftState): Raft {

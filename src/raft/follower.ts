@@ -11,14 +11,7 @@ import type { ReplicaId } from '../base/ids.ts'
 import type { Entry, LogIndex, LogPosition, Term } from '../base/log-entry.ts'
 import { TERM_ZERO } from '../base/log-entry.ts'
 import type { Core } from './core.ts'
-import {
-  appendEntry,
-  commitTo,
-  isRepairing,
-  send,
-  sendAfterPersist,
-  truncateFrom,
-} from './core.ts'
+import { appendEntry, commitTo, isRepairing, send, sendAfterPersist, truncateFrom } from './core.ts'
 import type { Append, Heartbeat } from './message.ts'
 import type { SnapshotPosition } from './raft.ts'
 import { endRepair, learnRepairGoal } from './repair.ts'

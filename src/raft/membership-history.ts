@@ -50,7 +50,8 @@ export class MembershipHistory {
   /** Voters of the membership in force at `index`, and of every later one, ascending. */
   votersFrom(index: LogIndex): readonly ReplicaId[] {
     const voters = new Set(allVoters(this.at(index)))
-    for (const step of this.#steps) if (step.index > index) for (const id of allVoters(step.membership)) voters.add(id)
+    for (const step of this.#steps)
+      if (step.index > index) for (const id of allVoters(step.membership)) voters.add(id)
     return [...voters].sort((left, right) => left - right)
   }
 

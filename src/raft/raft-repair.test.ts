@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { at, Bench, entry, find, id, logOf, position, term } from '../../test/raft-bench.ts'
+import { at, Bench, entry, find, id, logOf, members, position, term } from '../../test/raft-bench.ts'
 
 // Entries 3 and 4 of term 1 were replaced by others of term 2 and committed; then that write was lost.
 const REPLACED = { entries: logOf(1, 1, 1, 1), term: 2, commit: 4, mayVoteFrom: at(4) }
@@ -66,4 +66,120 @@ test('who stops leading sends no snapshot any more', () => {
   const heir = { from: id(2), to: id(1), term: term(inTerm + 1) }
   bench.raft.step({ kind: 'heartbeat', ...heir, commit: at(0), round: 0 })
   assert.deepEqual(bench.take().snapshotsToSend, [])
+})
+
+test('an acknowledgement that has not left is not sent once a later term has replaced what it speaks of', () => {
+  const bench = new Bench({ entries: logOf(1, 1), term: 2 })
+  const later = { to: id(1), entries: [entry(3, 3)], previous: position(1, 2), commit: at(0) }
+  const earlier = { ...later, entries: [entry(3, 2), entry(4, 2), entry(5, 2)] }
+  bench.raft.step({ kind: 'append', from: id(2), term: term(2), ...earlier })
+  bench.raft.step({ kind: 'append', from: id(3), term: term(3), ...later })
+  const replies = find(bench.work(), 'appendReply')
+  assert.deepEqual(
+    replies.map((reply) => [reply.to, reply.term, reply.index]),
+    [[3, 3, 3]],
+  )
+})
+
+// It knows of term 2 only; it may have voted in later ones.
+const LOST = { entries: logOf(1, 2), term: 2, mayVoteFrom: at(2), isVoteLost: true }
+
+function requests(bench: Bench): { to: number; number: number }[] {
+  bench.tick(2)
+  return find(bench.work(), 'termRequest').map(({ to, number }) => ({ to, number }))
+}
+
+function tell(bench: Bench, from: number, inTerm: number, isSure = true): void {
+  const number = requests(bench)[0]?.number ?? 0
+  bench.step('termReply', { from: id(from), term: term(inTerm), number, isSure })
+}
+
+test('a replica whose vote may be lost waits for every other voter, and a majority is not enough', () => {
+  const bench = new Bench({ ...LOST, membership: members(1, 2, 3, 4) })
+  assert.deepEqual(
+    requests(bench).map(({ to }) => to),
+    [2, 3, 4],
+  )
+  bench.append(2, 2, position(2, 2), [], 2)
+  tell(bench, 2, 2)
+  tell(bench, 3, 2)
+  assert.deepEqual(bench.raft.status().repair, {
+    goal: 2,
+    isGoalKnown: true,
+    waitsFor: [4],
+    damagedPeers: [],
+  })
+  tell(bench, 4, 2, false)
+  assert.deepEqual(bench.raft.status().repair?.damagedPeers, [4])
+  tell(bench, 4, 2)
+  assert.equal(bench.raft.status().repair, null)
+  assert.deepEqual(requests(bench), [])
+})
+
+test('the vote of the term in which a repair ends is given away, also after a restart', () => {
+  const bench = new Bench(LOST)
+  bench.append(2, 2, position(2, 2), [], 2)
+  tell(bench, 2, 2)
+  tell(bench, 3, 2)
+  const { vote } = bench.raft.status()
+  assert.equal(vote, 1)
+  const ask = { from: id(3), lastLog: position(9, 9), isTransfer: true }
+  assert.deepEqual(find(bench.step('vote', { ...ask, term: term(2) }), 'voteReply')[0]?.granted, false)
+  const again = new Bench({ entries: logOf(1, 2), term: 2, vote })
+  assert.deepEqual(find(again.step('vote', { ...ask, term: term(2) }), 'voteReply')[0]?.granted, false)
+  assert.deepEqual(find(again.step('vote', { ...ask, term: term(3) }), 'voteReply')[0]?.granted, true)
+})
+
+test('what the leader of an earlier term showed does not end the repair in a later one', () => {
+  const bench = new Bench(LOST)
+  bench.append(2, 2, position(2, 2), [], 2)
+  tell(bench, 2, 2)
+  tell(bench, 3, 5)
+  assert.deepEqual(bench.raft.status().repair, {
+    goal: 2,
+    isGoalKnown: false,
+    waitsFor: [],
+    damagedPeers: [],
+  })
+  bench.append(3, 5, position(2, 2), [entry(3, 5)], 3)
+  assert.equal(bench.raft.status().repair, null)
+  assert.equal(bench.raft.commit, 3)
+})
+
+test('an answer to an earlier incarnation, and one of an earlier term, count for what they are', () => {
+  const bench = new Bench({ ...LOST, term: 7, entries: logOf(1, 2) })
+  const [first] = requests(bench)
+  assert(first !== undefined)
+  const answer = { from: id(2), term: term(3), isSure: true }
+  bench.step('termReply', { ...answer, number: first.number + 1 })
+  assert.deepEqual(bench.raft.status().repair?.waitsFor, [2, 3])
+  bench.step('termReply', { ...answer, number: first.number })
+  assert.deepEqual(bench.raft.status().repair?.waitsFor, [3])
+})
+
+test('who lost its own vote says that it can not vouch for its term, and a question moves nobody', () => {
+  const question = { from: id(2), term: term(9), number: 4 }
+  const whole = new Bench({ entries: logOf(1), term: 2 })
+  assert.deepEqual(find(whole.step('termRequest', question), 'termReply')[0]?.isSure, true)
+  assert.equal(whole.raft.term, 2)
+  const lost = new Bench(LOST)
+  assert.deepEqual(find(lost.step('termRequest', question), 'termReply')[0]?.isSure, false)
+})
+
+test('what a peer acknowledged counts no more when its process is another one, until that has spoken', () => {
+  const bench = new Bench({ entries: logOf(1, 1), term: 1 }).lead(2)
+  bench.raft.propose(Buffer.from('x'))
+  const write = bench.take()
+  const { term: inTerm } = bench.raft
+  const holds = { index: at(4), conflict: null, isRepairing: false }
+  bench.raft.step({ kind: 'appendReply', from: id(2), to: id(1), term: inTerm, ...holds })
+  bench.raft.peerRestarted(id(2))
+  bench.persist(write)
+  assert.equal(bench.raft.commit, 3, 'only what was counted before')
+  assert(
+    find(bench.work(), 'append').some(({ to }) => to === 2),
+    'it is asked at once',
+  )
+  bench.acknowledge(2, 4)
+  assert.equal(bench.raft.commit, 4)
 })

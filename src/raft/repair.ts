@@ -41,6 +41,14 @@ export function learnRepairGoal(core: Core, leaderCommit: LogIndex): void {
   if (leaderCommit > core.mayVoteFrom) core.mayVoteFrom = leaderCommit
 }
 
+/**
+ * A term was moved to. Who led an earlier one may have been replaced by the vote that is lost, and the log that
+ * it showed may have been replaced with it.
+ */
+export function forgetRepairGoal(core: Core): void {
+  if (core.lostVote !== null) core.isRepairGoalKnown = false
+}
+
 export function endRepair(core: Core): void {
   if (core.mayVoteFrom === null || !core.isRepairGoalKnown) return
   if (core.durability.persistedIndex < core.mayVoteFrom) return

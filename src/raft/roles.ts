@@ -5,6 +5,7 @@ import type { Term } from '../base/log-entry.ts'
 import type { Core } from './core.ts'
 import { isPromotable, resetElectionTimer } from './core.ts'
 import { dropReads } from './read-index.ts'
+import { forgetRepairGoal } from './repair.ts'
 
 /** Follows `leader` (null: not known yet) in `term`. A vote given in the current term is kept. */
 export function becomeFollower(core: Core, term: Term, leader: ReplicaId | null): void {
@@ -13,6 +14,9 @@ export function becomeFollower(core: Core, term: Term, leader: ReplicaId | null)
     core.term = term
     core.vote = null
     core.heldPreVote = null
+    forgetRepairGoal(core)
+    // Promises of an earlier term that have not left: what they speak of may be replaced before it is written.
+    if (core.messagesAfterPersist.length > 0) core.messagesAfterPersist = []
   }
   leaveRole(core, leader)
   core.role = 'follower'

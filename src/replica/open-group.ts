@@ -33,8 +33,8 @@ import {
   APPLIED_KEY,
   type AppliedRecord,
   decodeApplied,
-  encodeApplied,
   EVERYTHING,
+  encodeApplied,
   garbageRanges,
   isInstalled,
 } from './engine-records.ts'
@@ -140,11 +140,14 @@ function reconcile(
     const membership = decodeMembership(found.membership)
     return { hardState, base, membership, entries, applied: applied.position.index, ...trust }
   }
-  logger[found.damage === null ? 'warning' : 'error']('the state is ahead of the log, which starts anew behind it', {
-    group,
-    applied: applied.position,
-    damage: found.damage?.detail ?? null,
-  })
+  logger[found.damage === null ? 'warning' : 'error'](
+    'the state is ahead of the log, which starts anew behind it',
+    {
+      group,
+      applied: applied.position,
+      damage: found.damage?.detail ?? null,
+    },
+  )
   return {
     hardState,
     base: applied.position,

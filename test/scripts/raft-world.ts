@@ -97,7 +97,8 @@ export class RaftWorld {
     },
     meet: (args) => {
       for (const host of this.#hosts.values()) {
-        if (host.isRunning && host.id !== idOf(args[0])) host.call((raft) => raft.peerRestarted(idOf(args[0])))
+        if (host.isRunning && host.id !== idOf(args[0]))
+          host.call((raft) => raft.peerRestarted(idOf(args[0])))
       }
     },
     restore: (args) => this.#host(args[0]).restore(),

@@ -136,7 +136,13 @@ test('records are read back as they were written', () => {
         const hardState = { term: term as Term, vote: vote as ReplicaId | null, commit: index as LogIndex }
         const position = { index: index as LogIndex, term: term as Term }
         const lastSyncedIndex = vote as LogIndex | null
-        const damage = { path: 'log/x', offset: index, lastSyncedIndex, isVoteLost: vote === null, detail: 'ä' }
+        const damage = {
+          path: 'log/x',
+          offset: index,
+          lastSyncedIndex,
+          isVoteLost: vote === null,
+          detail: 'ä',
+        }
         const start = { predecessor: 6, low: 1, high: 2, end: index, crc: 0xffff_ffff, floor: 3 }
         const frame = finished((writer) => {
           writer.start(start)
