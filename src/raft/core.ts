@@ -17,11 +17,12 @@ import type { Progress } from './progress.ts'
 import type { RaftOptions, RaftState, ReadGrant, Role, SnapshotPosition, SnapshotRequest } from './raft.ts'
 import { RaftLog } from './raft-log.ts'
 import { ForwardedReads, ReadQueue } from './read-queue.ts'
-import { endRepair, makeLostVote } from './repair.ts'
 
 /** Batches of forwarded reads are numbered from a random multiple, below 2^53 in all. */
 const FIRST_BATCH_RANGE = 2 ** 26
 const BATCHES_PER_INCARNATION = 2 ** 26
+/** Numbers that tell this incarnation's questions for terms from earlier ones'. */
+const QUESTION_NUMBERS = 2 ** 40
 
 /** See repair.ts. */
 export type LostVote = {
@@ -156,9 +157,15 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     droppedReads: [],
     snapshotsToSend: [],
   }
-  endRepair(core)
   resetElectionTimer(core)
   return core
+}
+
+function makeLostVote(options: RaftOptions, state: RaftState): LostVote | null {
+  assert(!state.isVoteLost || state.mayVoteFrom !== null, 'a vote is lost with a part of the log')
+  if (!state.isVoteLost) return null
+  const number = Math.floor(options.random() * QUESTION_NUMBERS)
+  return { number, heard: new Set(), unsure: new Set(), ticksToNextRequest: 0 }
 }
 
 /**

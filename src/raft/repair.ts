@@ -13,22 +13,12 @@
  * A majority of answers is not enough: the candidate with the forgotten vote may be the one that was not
  * asked. Whoever can't answer, because its own vote is lost, says so, and the operator is told.
  */
-import assert from 'node:assert/strict'
 import type { ReplicaId } from '../base/ids.ts'
 import type { LogIndex } from '../base/log-entry.ts'
 import type { Core, LostVote } from './core.ts'
 import { send } from './core.ts'
 import type { TermReply, TermRequest } from './message.ts'
-import type { RaftOptions, RaftState, RepairStatus } from './raft.ts'
-
-const REQUEST_NUMBERS = 2 ** 40
-
-export function makeLostVote(options: RaftOptions, state: RaftState): LostVote | null {
-  assert(!state.isVoteLost || state.mayVoteFrom !== null, 'a vote is lost with a part of the log')
-  if (!state.isVoteLost) return null
-  const number = Math.floor(options.random() * REQUEST_NUMBERS)
-  return { number, heard: new Set(), unsure: new Set(), ticksToNextRequest: 0 }
-}
+import type { RepairStatus } from './raft.ts'
 
 /**
  * What the leader of this term has committed, once that includes an entry of the term itself: everything

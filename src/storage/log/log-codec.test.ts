@@ -25,6 +25,7 @@ import {
   takeTags,
 } from './log-format.ts'
 import { readRecords } from './record-reader.ts'
+import type { LogDamage } from './shared-log.ts'
 
 const IDENTITY = { number: 7, low: 0x11223344, high: 0x55667788 }
 const GROUP = 3 as GroupId
@@ -135,14 +136,7 @@ test('records are read back as they were written', () => {
         })
         const hardState = { term: term as Term, vote: vote as ReplicaId | null, commit: index as LogIndex }
         const position = { index: index as LogIndex, term: term as Term }
-        const lastSyncedIndex = vote as LogIndex | null
-        const damage = {
-          path: 'log/x',
-          offset: index,
-          lastSyncedIndex,
-          isVoteLost: vote === null,
-          detail: 'ä',
-        }
+        const damage = damageAt(index, vote)
         const start = { predecessor: 6, low: 1, high: 2, end: index, crc: 0xffff_ffff, floor: 3 }
         const frame = finished((writer) => {
           writer.start(start)
@@ -230,3 +224,8 @@ test('the worked example of docs/formats/log.md', () => {
       '01000000',
   )
 })
+
+function damageAt(offset: number, synced: number | null): LogDamage {
+  const lastSyncedIndex = synced as LogIndex | null
+  return { path: 'log/x', offset, lastSyncedIndex, isVoteLost: synced === null, detail: 'ä' }
+}
