@@ -1,13 +1,14 @@
 /**
- * `npm run sim -- --seed N [--trace]` or `--seeds A..B [--minutes M]`: runs seeds one after the
- * other, and tells the story of the first that fails. Exit code 1 when one failed.
+ * `npm run sim -- --seed N [--trace]` or `--seeds A..B [--minutes M] [--jobs J]`: runs seeds, one after
+ * the other or J at a time, and tells the story of the first that fails. Exit code 1 when one failed.
  */
 import { parseArgs } from 'node:util'
-import { runSeed, SeedFailure, type SeedResult } from './run-seed.ts'
+import { runSeed, type SeedResult } from './run-seed.ts'
 import type { PlanLimits } from './seed-plan.ts'
+import { createRunners, failureOf, type SeedOutcome, type SeedRunner } from './seed-runner.ts'
 
 const USAGE = `npm run sim -- --seed N [--trace] [--strikes K] [--clients C] [--duration-ms D]
-npm run sim -- --seeds A..B [--minutes M] [--keep-going]`
+npm run sim -- --seeds A..B [--minutes M] [--jobs J] [--keep-going]`
 const REPORT_EVERY_MS = 10_000
 const STORY_LINES = 200
 
@@ -17,6 +18,7 @@ async function main(): Promise<number> {
       seed: { type: 'string' },
       seeds: { type: 'string' },
       minutes: { type: 'string' },
+      jobs: { type: 'string', default: '1' },
       strikes: { type: 'string' },
       clients: { type: 'string' },
       'duration-ms': { type: 'string' },
@@ -36,7 +38,8 @@ async function main(): Promise<number> {
     return 2
   }
   const limitMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
-  return many(Number(range[1]), Number(range[2]), limitMs, values['keep-going'])
+  const seeds = { from: Number(range[1]), to: Number(range[2]), limitMs }
+  return many(seeds, Number(values.jobs), values['keep-going'])
 }
 
 function limit(name: keyof PlanLimits, value: string | undefined): PlanLimits {
@@ -53,42 +56,56 @@ async function one(seed: number, limits: PlanLimits, isTraced: boolean): Promise
     console.log(describe(result), `${((performance.now() - startMs) / 1000).toFixed(1)} s`)
     return 0
   } catch (error) {
-    tell(error, Number.POSITIVE_INFINITY)
+    tell(failureOf(error), Number.POSITIVE_INFINITY)
     return 1
   }
 }
 
-async function many(from: number, to: number, limitMs: number, keepsGoing: boolean): Promise<number> {
+type Range = { readonly from: number; readonly to: number; readonly limitMs: number }
+type Failed = Extract<SeedOutcome, { kind: 'failed' }>
+
+/** Hands each seed to the first runner that is free. After a failure no new one is begun, unless told otherwise. */
+async function many(range: Range, jobs: number, keepsGoing: boolean): Promise<number> {
   const startMs = performance.now()
   const results: SeedResult[] = []
-  const failed: number[] = []
+  const failed: Failed[] = []
+  let next = range.from
   let reportedMs = startMs
-  for (let seed = from; seed <= to && performance.now() - startMs < limitMs; seed++) {
-    try {
-      results.push(await runSeed(seed))
-    } catch (error) {
-      failed.push(seed)
-      if (keepsGoing && error instanceof SeedFailure) console.log(error.message)
-      else {
-        tell(error, STORY_LINES)
-        break
-      }
+  const take = (outcome: SeedOutcome): void => {
+    if (outcome.kind === 'passed') results.push(outcome.result)
+    else {
+      failed.push(outcome)
+      if (keepsGoing) console.log(outcome.message)
     }
-    if (performance.now() - reportedMs < REPORT_EVERY_MS) continue
-    reportedMs = performance.now()
-    console.log(summary(results, failed, reportedMs - startMs))
+    const nowMs = performance.now()
+    if (nowMs - reportedMs < REPORT_EVERY_MS) return
+    reportedMs = nowMs
+    console.log(summary(results, failed.length, nowMs - startMs, jobs))
   }
-  console.log(summary(results, failed, performance.now() - startMs))
+  const isOver = (): boolean =>
+    next > range.to || performance.now() - startMs >= range.limitMs || (failed.length > 0 && !keepsGoing)
+  const runners = createRunners(jobs)
+  try {
+    const work = async (runner: SeedRunner): Promise<void> => {
+      while (!isOver()) take(await runner.run(next++))
+    }
+    await Promise.all(runners.map(work))
+  } finally {
+    for (const runner of runners) runner.close()
+  }
+  // Seeds that ran side by side may end in any order.
+  failed.sort((left, right) => left.seed - right.seed)
+  if (failed[0] !== undefined && !keepsGoing) tell(failed[0], STORY_LINES)
+  console.log(summary(results, failed.length, performance.now() - startMs, jobs))
   console.log(faultSummary(results))
-  if (failed.length > 0) console.log(`failed seeds: ${failed.join(' ')}`)
+  if (failed.length > 0) console.log(`failed seeds: ${failed.map(({ seed }) => seed).join(' ')}`)
   return failed.length === 0 ? 0 : 1
 }
 
-function tell(error: unknown, lines: number): void {
-  if (!(error instanceof SeedFailure)) throw error
-  console.log(error.story.split('\n').slice(-lines).join('\n'))
-  console.log(`\n${error.message}\nagain: npm run sim -- --seed ${error.seed}`)
-  if (error.cause instanceof Error) console.log(error.cause.stack)
+function tell({ seed, message, story, stack }: Failed, lines: number): void {
+  console.log(story.split('\n').slice(-lines).join('\n'))
+  console.log(`\n${message}\nagain: npm run sim -- --seed ${seed}`)
+  if (stack !== '') console.log(stack)
 }
 
 function describe(result: SeedResult): string {
@@ -100,13 +117,13 @@ function describe(result: SeedResult): string {
   ].join(' ')
 }
 
-function summary(results: readonly SeedResult[], failed: readonly number[], realMs: number): string {
+function summary(results: readonly SeedResult[], failed: number, realMs: number, jobs: number): string {
   const sum = (of: (result: SeedResult) => number): number =>
     results.reduce((total, one) => total + of(one), 0)
   const virtualMs = sum((result) => result.virtualMs)
   return [
-    `${results.length + failed.length} seeds, ${failed.length} failed;`,
-    `${(virtualMs / 1000).toFixed(0)} virtual s in ${(realMs / 1000).toFixed(0)} s (${(virtualMs / realMs).toFixed(1)}×);`,
+    `${results.length + failed} seeds, ${failed} failed;`,
+    `${(virtualMs / 1000).toFixed(0)} virtual s in ${(realMs / 1000).toFixed(0)} s (${(virtualMs / realMs).toFixed(1)}×${jobs === 1 ? '' : `, ${jobs} at a time`});`,
     `${sum((result) => result.answered)} answered, ${sum((result) => result.unknown)} unknown,`,
     `${sum((result) => result.elections)} elections`,
   ].join(' ')
@@ -117,7 +134,8 @@ function faultSummary(results: readonly SeedResult[]): string {
   for (const { faults } of results) {
     for (const [kind, count] of Object.entries(faults)) counts.set(kind, (counts.get(kind) ?? 0) + count)
   }
-  return `faults: ${[...counts].map(([kind, count]) => `${kind} ${count}`).join(', ')}`
+  const byKind = [...counts].sort(([left], [right]) => (left < right ? -1 : 1))
+  return `faults: ${byKind.map(([kind, count]) => `${kind} ${count}`).join(', ')}`
 }
 
 process.exitCode = await main()

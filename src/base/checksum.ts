@@ -5,7 +5,7 @@
  * A checksum algorithm that isn't known is an error, and so is an expected checksum that is empty
  * or malformed: neither may ever count as a match.
  */
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { storageError } from './errors.ts'
 
@@ -34,7 +34,7 @@ export function crc32OfU32(value: number): number {
 }
 
 export function sha256Hex(bytes: Uint8Array): string {
-  return hash('sha256', bytes, 'hex')
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 /** Lower-case hexadecimal digits. `name` comes from a file or a request, so it may be anything. */
