@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides Node, on Debian or Ubuntu: a real redis-server to compare with,
-# its tools, and a C compiler for the power cuts (test/nemesis). `setup-debian.sh bench` adds what only
+# its tools, a C compiler and the tools of network namespaces (test/nemesis). `setup-debian.sh bench` adds what only
 # the comparisons of bench/ need: etcd. Does nothing when all is there. Needs root, or sudo without a password.
 set -euo pipefail
 
-packages=(redis-server redis-tools gcc libc6-dev)
+packages=(redis-server redis-tools gcc libc6-dev iproute2)
 case "${1:-}" in
   '') ;;
   bench) packages+=(etcd-server etcd-client) ;;

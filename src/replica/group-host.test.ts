@@ -206,6 +206,48 @@ test("the leader's log fails: another leads, what was under way is unknown, and 
   })
 })
 
+test("the leader's disk stands still: another leads within two seconds, and nothing is lost", () => {
+  const cluster = new ReplicaCluster(21)
+  return cluster.run(async () => {
+    await cluster.found(3)
+    await cluster.execute({ kind: 'count' })
+    const [leader] = await others(cluster)
+    leader.disk.setFaults((call) => (call.operation === 'datasync' ? { kind: 'stall' } : null))
+    const startMs = cluster.scheduler.nowMs
+    void propose(leader, { kind: 'set', key: 'a', value: 'waits' })
+    const rest = cluster.nodes.filter((node) => node !== leader)
+    await cluster.until('another leads', () => rest.some((node) => groupOf(node)?.isLeader === true), 2_000)
+    assert.equal(await cluster.execute({ kind: 'count' }, rest), '2')
+    assert(cluster.scheduler.nowMs - startMs < 2_000)
+    leader.disk.setFaults(null)
+    leader.disk.releaseStalls()
+    await cluster.until('all agree', () => digestsAgree(cluster))
+    assert.equal(await query(leader, { kind: 'get', key: 'a' }), 'waits')
+  })
+})
+
+test('a node that starts again and again does not keep a segment of the log for each start', () => {
+  const options = { logBytesMax: 1_000_000, logKeepBytes: 2_000, checkIntervalMs: 100 }
+  const cluster = new ReplicaCluster(22, options)
+  return cluster.run(async () => {
+    await cluster.found(1)
+    const [node] = cluster.nodes as [ClusterNode]
+    // More than is copied to free a segment, less than what makes a log too long.
+    await append(cluster, 200)
+    for (let round = 0; round < 12; round++) {
+      cluster.crash(node)
+      await cluster.start(node)
+      await append(cluster, 2)
+      await cluster.wait(2_000)
+    }
+    const { segments } = node.log.metrics()
+    assert(segments <= 5, `${segments} segments are kept`)
+    cluster.crash(node)
+    await cluster.start(node)
+    assert.match(await cluster.execute({ kind: 'append', key: 'k0', value: '' }), /./)
+  })
+})
+
 test('a sole replica whose log fails: unknown at once, reads go on, and it writes again when it can', () => {
   const cluster = new ReplicaCluster(18)
   return cluster.run(async () => {

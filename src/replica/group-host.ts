@@ -39,6 +39,8 @@ import type { Respond, Transport } from './transport/transport.ts'
 export const TICK_MS = 10
 /** A loop that stood still is not owed the ticks it missed: they would all time out at once. */
 const TICKS_CAUGHT_UP_MAX = 3
+/** Each start and each failure of the log begins a segment: they add up long before the entries do. */
+const LOG_SEGMENTS_MAX = 4
 /** Pauses between attempts to start a new log segment after a failure; doubles. */
 const REOPEN_MS_MIN = 100
 const REOPEN_MS_MAX = 10_000
@@ -330,6 +332,8 @@ export class GroupHost {
   #checkStates(nowMs: number): void {
     this.#lastCheckMs = nowMs
     for (const group of this.#groups.values()) group.checkState()
+    if (this.#world.log.metrics().segments > LOG_SEGMENTS_MAX)
+      for (const group of this.#groups.values()) group.shortenLog()
     this.#world.log.collectGarbage().catch((error: unknown) => {
       this.#world.logger.error('old log segments could not be removed', { error: String(error) })
     })

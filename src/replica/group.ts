@@ -7,7 +7,8 @@
  *
  * Failure model. The log fails: nothing more is acknowledged, what is under way is answered as
  * unknown, leadership is given up (a sole voter keeps it, for its reads), and after the log was
- * reopened the same records are appended again. The engine fails, an entry can't be applied or the
+ * reopened the same records are appended again. The log stands still: leadership is offered to
+ * another voter. The engine fails, an entry can't be applied or the
  * state diverges: the replica stops for good and says why (`health`); the rest of the group goes on
  * without it.
  */
@@ -38,6 +39,9 @@ import { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
 import { sendSnapshot } from './snapshot/snapshot-sender.ts'
 import type { StateStore } from './state-store.ts'
 import type { Transport } from './transport/transport.ts'
+
+/** A second. Of ticks, since a process that stood still can't say that its disk did. */
+const LOG_STALL_TICKS = 100
 
 export type GroupWorld = {
   readonly clock: Clock
@@ -102,6 +106,9 @@ export class Group<Command, Reply> {
   #knownTerm = -1
   #knownLeader: ReplicaId | null = null
   #lastCheckIndex: LogIndex | null = null
+  /** What the log was asked to write and is not durable, and the ticks since that was seen first. */
+  #watchedStep: number | null = null
+  #watchedTicks = 0
 
   constructor(
     opened: OpenedGroup<Command, Reply>,
@@ -194,7 +201,26 @@ export class Group<Command, Reply> {
     // A replica that can't write its vote does not campaign: it would only raise its term, for ever.
     if (!this.#isRunning || (this.#persister.hasFailed && !this.isLeader)) return
     this.raft.tick()
+    this.#watchLog()
     this.schedule()
+  }
+
+  /** What is not durable here is not applied here: a leader whose disk stands still would stop everybody. */
+  #watchLog(): void {
+    const waiting = this.#persister.oldestWaiting
+    if (waiting === null || waiting !== this.#watchedStep) {
+      this.#watchedStep = waiting
+      this.#watchedTicks = 0
+      return
+    }
+    this.#watchedTicks += 1
+    if (this.#watchedTicks < LOG_STALL_TICKS || !this.isLeader) return
+    // Offered again after as long: a transfer may fail, and other disks may be no better.
+    this.#watchedTicks = 0
+    if (!this.handOver()) return
+    this.#world.logger.warning('the log has not finished a write for a second: leadership is offered', {
+      group: this.id,
+    })
   }
 
   peerClosed(peer: ReplicaId): void {
@@ -221,6 +247,11 @@ export class Group<Command, Reply> {
     if (!this.isLeader || this.store.applied.position.index === this.#lastCheckIndex) return
     this.#proposer.proposeQuietly('check')
     this.schedule()
+  }
+
+  /** The log's files take more room than its entries: fewer of them are kept. */
+  shortenLog(): void {
+    if (this.#isRunning && !this.#isInstalling && !this.#persister.hasFailed) this.#cutter.shorten()
   }
 
   recordDigest(index: LogIndex, from: ReplicaId, digest: string): void {

@@ -1,6 +1,7 @@
 /**
- * Keeps a group's log short: when it holds too much, everything applied is made durable in the
- * engine, and only then is the log cut behind it (docs/formats/recovery.md).
+ * Keeps a group's log short: when it holds too much, or too many segments are kept for it, everything
+ * applied is made durable in the engine, and only then is the log cut behind it
+ * (docs/formats/recovery.md).
  */
 import type { Clock } from '../env/clock.ts'
 import type { Logger } from '../env/logger.ts'
@@ -40,9 +41,17 @@ export class LogCutter {
 
   /** Starts cutting if the log is too long and no cut is under way. */
   consider(): void {
-    if (this.#cutting !== null || this.#raft.logBytes <= this.#options.logBytesMax) return
+    if (this.#raft.logBytes > this.#options.logBytesMax) this.#start()
+  }
+
+  /** As `consider`, but for anything that there is to gain. */
+  shorten(): void {
+    if (this.#raft.logBytes > this.#options.logKeepBytes) this.#start()
+  }
+
+  #start(): void {
     const { clock, logger } = this.#world
-    if (clock.monotonicMs() - this.#lastEndMs < PAUSE_MS) return
+    if (this.#cutting !== null || clock.monotonicMs() - this.#lastEndMs < PAUSE_MS) return
     this.#cutting = this.cut()
       .catch((error: unknown) => logger.error('the log could not be cut', { error: String(error) }))
       .finally(() => {

@@ -12,7 +12,12 @@ import { encodeMembership } from '../raft/membership-codec.ts'
 import type { Ready } from '../raft/raft.ts'
 import type { LogRecord, SharedLog } from '../storage/log/shared-log.ts'
 
-type Step = { readonly records: readonly LogRecord[]; readonly onDurable: () => void; isDurable: boolean }
+type Step = {
+  readonly number: number
+  readonly records: readonly LogRecord[]
+  readonly onDurable: () => void
+  isDurable: boolean
+}
 
 export class Persister {
   readonly #group: GroupId
@@ -20,6 +25,7 @@ export class Persister {
   readonly #onFailure: (error: Error) => void
   /** In order; the head is the oldest that is not durable or not reported yet. */
   #steps: Step[] = []
+  #lastNumber = 0
   #generation = 0
   #isFailed = false
 
@@ -31,6 +37,11 @@ export class Persister {
 
   get hasFailed(): boolean {
     return this.#isFailed
+  }
+
+  /** Names the oldest write that is not durable; null: all are. */
+  get oldestWaiting(): number | null {
+    return this.#steps[0]?.number ?? null
   }
 
   /** `onDurable` runs in the order of the calls, and at once when there is nothing to write or wait for. */
@@ -59,7 +70,8 @@ export class Persister {
   }
 
   #add(records: readonly LogRecord[], onDurable: () => void): void {
-    const step: Step = { records, onDurable, isDurable: records.length === 0 }
+    this.#lastNumber += 1
+    const step: Step = { number: this.#lastNumber, records, onDurable, isDurable: records.length === 0 }
     this.#steps.push(step)
     if (step.isDurable) {
       this.#report()

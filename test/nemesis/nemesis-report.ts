@@ -143,10 +143,11 @@ export class NemesisReport {
   }
 
   #memoryLine(): string {
-    const [before, after] = [this.#memory[0], this.#memory.at(-1)]
-    const parts = [...(after ?? [])].map(([id, { residentMib, files }]) => {
-      const first = before?.get(id)
-      return `${id} ${first?.residentMib} → ${residentMib} MiB, ${first?.files} → ${files} files`
+    const parts = [...(this.#memory[0]?.keys() ?? [])].map((id) => {
+      const seen = this.#memory.flatMap((memory) => memory.get(id) ?? [])
+      const [first, last] = [seen[0], seen.at(-1)]
+      const most = Math.max(...seen.map(({ residentMib }) => residentMib))
+      return `${id} ${first?.residentMib} → ${last?.residentMib} MiB (at most ${most}), ${first?.files} → ${last?.files} files`
     })
     return `memory: ${parts.join('; ')}\n`
   }

@@ -149,7 +149,7 @@ async function operate(world: NemesisWorld, node: NodeProcess, findings: string[
   // `heal` has started it.
   if (!node.isRunning) return
   const status = await world.cluster.status(node)
-  if (status !== null && status.storage.state === 'healthy') return
+  if (!node.isRunning || status?.storage.state === 'healthy') return
   findings.push(`${node.id} is started anew: ${status?.storage.reason ?? 'it does not answer'}\n${node.log}`)
   await world.kill(node)
   world.start(node)

@@ -86,11 +86,11 @@ async function harm(world: NemesisWorld, report: NemesisReport, faults: readonly
       const durationMs = ofRound.between(HARM_MS_MIN, HARM_MS_MAX)
       const result = await runRound(world, { round, faults: chosen, durationMs, random: ofRound, pauses })
       report.add(result)
+      report.memory(world.memory())
       if (values.verbose) console.error(report.line(result))
       if (result.findings.length > 0) await report.keepEvidence(result, world)
       if (performance.now() > endMs) break
     }
-    report.memory(world.memory())
   } finally {
     await pauses.stopClients()
   }
