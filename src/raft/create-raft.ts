@@ -7,7 +7,14 @@ import { isRepairing, makeCore } from './core.ts'
 import { campaign, peerClosed, tickElection } from './election.ts'
 import { offerSnapshot } from './follower.ts'
 import { checkInvariants } from './invariants.ts'
-import { peerRestarted, propose, proposeMembership, tickLeader, transferLeadership } from './leader.ts'
+import {
+  peerRestarted,
+  propose,
+  proposeMembership,
+  resign,
+  tickLeader,
+  transferLeadership,
+} from './leader.ts'
 import type { Membership } from './membership.ts'
 import { isJoint } from './membership.ts'
 import type { MembershipTarget } from './membership-change.ts'
@@ -26,7 +33,6 @@ import type {
 import { askRead, expireForwardedReads } from './read-index.ts'
 import { applied, compact, compactionPoint, hasReady, persisted, takeReady } from './ready.ts'
 import { describeRepair, tickRepair } from './repair.ts'
-import { becomeFollower } from './roles.ts'
 import { step } from './step.ts'
 
 export function createRaft(options: RaftOptions, state: RaftState): Raft {
@@ -130,7 +136,7 @@ class Replica implements Raft {
   }
 
   resign(): void {
-    if (this.#core.role === 'leader') becomeFollower(this.#core, this.#core.term, null)
+    resign(this.#core)
   }
 
   hasReady(): boolean {

@@ -13,7 +13,13 @@ import type { Progress } from './progress.ts'
 import { quorumValue } from './quorum.ts'
 import type { ProposeResult } from './raft.ts'
 import { hasCommittedInTerm, releaseReads } from './read-index.ts'
-import { advanceCommit, appendOwn, broadcastHeartbeat, followUpMembership } from './replication.ts'
+import {
+  advanceCommit,
+  appendOwn,
+  broadcastHeartbeat,
+  flushAppends,
+  followUpMembership,
+} from './replication.ts'
 import { becomeFollower } from './roles.ts'
 
 /** Uncommitted entries, whatever their size: empty payloads are not free either. */
@@ -160,6 +166,29 @@ export function transferLeadership(core: Core, to: ReplicaId): boolean {
   peer.isDue = true
   handOverIfReady(core)
   return true
+}
+
+/**
+ * Stops leading without waiting for anybody. What it still has goes out first, and then the voter that holds most is
+ * asked to campaign: it may lose against one that got more meanwhile, which is no worse than having asked nobody.
+ */
+export function resign(core: Core): void {
+  if (core.role !== 'leader') return
+  flushAppends(core)
+  const { voters } = core.memberships.current
+  let successor: Progress | null = null
+  for (const peer of core.peers) {
+    if (!voters.includes(peer.id) || peer.isRepairing) continue
+    if (successor === null || isBetterSuccessor(peer, successor)) successor = peer
+  }
+  if (successor !== null) send(core, { kind: 'timeoutNow', from: core.id, to: successor.id, term: core.term })
+  becomeFollower(core, core.term, null)
+}
+
+/** Whether it was heard of is forgotten at each check of the quorum: it only decides between equals. */
+function isBetterSuccessor(peer: Progress, than: Progress): boolean {
+  if (peer.match !== than.match) return peer.match > than.match
+  return peer.isRecentlyActive && !than.isRecentlyActive
 }
 
 function handOverIfReady(core: Core): void {

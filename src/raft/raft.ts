@@ -186,7 +186,7 @@ export interface Raft {
   readIndex(context: number): boolean
   /** False when `to` can't take over (unknown, learner) or this replica does not lead. */
   transferLeadership(to: ReplicaId): boolean
-  /** Leader steps down without naming a successor: its disk or clock is not fit to lead. */
+  /** Leader steps down at once, since its disk or clock is not fit to lead, and asks the best successor to campaign. */
   resign(): void
 
   /** The membership in force at `index`, for log bases and snapshots. Throws below the log's base. */

@@ -248,6 +248,28 @@ test('a node that starts again and again does not keep a segment of the log for 
   })
 })
 
+test('a leader whose log fails hands over: nobody waits for an election timeout', () => {
+  const cluster = new ReplicaCluster(19)
+  return cluster.run(async () => {
+    await cluster.found(3)
+    const gapsMs: number[] = []
+    for (let round = 0; round < 5; round++) {
+      const leader = await cluster.leader()
+      for (let at = 0; at < 5; at++) await cluster.execute({ kind: 'set', key: `k${at}`, value: `${round}` })
+      const others = cluster.nodes.filter((node) => node !== leader)
+      failSyncs(leader)
+      await propose(leader, { kind: 'set', key: 'u', value: '1' })
+      const startMs = cluster.scheduler.nowMs
+      await cluster.execute({ kind: 'set', key: 'next', value: `${round}` }, others)
+      gapsMs.push(cluster.scheduler.nowMs - startMs)
+      leader.disk.setFaults(null)
+      await cluster.until('its log writes again', () => leader.log.status.kind === 'running')
+      await cluster.wait(1_000)
+    }
+    assert(Math.max(...gapsMs) < 60, `gaps of ${gapsMs.join(', ')} ms`)
+  })
+})
+
 test('a sole replica whose log fails: unknown at once, reads go on, and it writes again when it can', () => {
   const cluster = new ReplicaCluster(18)
   return cluster.run(async () => {

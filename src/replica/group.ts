@@ -35,6 +35,7 @@ import type { Failure, Responder } from './outcome.ts'
 import { Persister } from './persister.ts'
 import { Proposer } from './proposer.ts'
 import { Reader } from './reader.ts'
+import { RepairReporter } from './repair-report.ts'
 import { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
 import { sendSnapshot } from './snapshot/snapshot-sender.ts'
 import type { StateStore } from './state-store.ts'
@@ -94,6 +95,7 @@ export class Group<Command, Reply> {
   readonly #persister: Persister
   readonly #cutter: LogCutter
   readonly #detector = new DivergenceDetector()
+  readonly #repairReporter: RepairReporter
   readonly #sendingTo = new Set<ReplicaId>()
   #isPumpScheduled = false
   #isInstalling = false
@@ -129,6 +131,7 @@ export class Group<Command, Reply> {
       onFlushed: () => this.#onFlushed(),
       onFailure: (error) => this.#fail(`the engine failed: ${String(error)}`),
     })
+    this.#repairReporter = new RepairReporter(id, raft, world)
     this.#persister = new Persister(id, world.log, (error) => this.#onLogFailure(error))
     this.#proposer = new Proposer(raft, machine, world, options.proposer, () => this.store.applied.timeMs)
     this.#applier = new Applier(machine, this.store, world.clock, {
@@ -202,6 +205,7 @@ export class Group<Command, Reply> {
     if (!this.#isRunning || (this.#persister.hasFailed && !this.isLeader)) return
     this.raft.tick()
     this.#watchLog()
+    this.#repairReporter.tick()
     this.schedule()
   }
 

@@ -3,6 +3,7 @@ import { CONTROL_GROUP, type GroupId, type NodeId, type ReplicaId } from '../bas
 import type { Catalog, NodeRecord } from '../cluster/catalog.ts'
 import type { FreeSpace } from '../env/disk.ts'
 import type { Group } from '../replica/group.ts'
+import { type RepairReport, reportRepair } from '../replica/repair-report.ts'
 import type { Transport } from '../replica/transport/transport.ts'
 import type { LogMetrics } from '../storage/log/shared-log.ts'
 import type { Role } from './node-options.ts'
@@ -111,13 +112,27 @@ function localStatus(group: AnyGroup): LocalReplicaStatus {
   }
 }
 
+/** Of the replicas here whose logs are damaged: the one that no waiting helps, if there is one. */
+function worstRepair(groups: ReadonlyMap<GroupId, AnyGroup>): RepairReport | null {
+  let worst: RepairReport | null = null
+  for (const { id, raft } of groups.values()) {
+    const report = raft.isRepairing ? reportRepair(raft.status()) : null
+    if (report === null || worst?.needsOperator === true) continue
+    if (worst === null || report.needsOperator) worst = { ...report, text: `group ${id}: ${report.text}` }
+  }
+  return worst
+}
+
 function storageStatus({ log, logFailure, space, groups }: StatusSources): StorageStatus {
   const broken = [...groups.values()].find((group) => group.health.kind === 'failed')
-  const state = broken !== undefined ? 'needs-operator' : logFailure !== null ? 'degraded' : 'healthy'
+  const repair = worstRepair(groups)
+  const needsOperator = broken !== undefined || repair?.needsOperator === true
+  const isDegraded = logFailure !== null || repair !== null
+  const state = needsOperator ? 'needs-operator' : isDegraded ? 'degraded' : 'healthy'
   const reason =
     broken !== undefined && broken.health.kind === 'failed'
       ? broken.health.reason
-      : (logFailure?.message ?? null)
+      : (logFailure?.message ?? repair?.text ?? null)
   return {
     state,
     reason,
