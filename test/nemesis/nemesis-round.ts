@@ -47,9 +47,9 @@ const BEFORE_MS = 400
 const AFTER_MS = 400
 /** After this, whoever runs the cluster looks for nodes that say that they need it. */
 const SELF_HEALING_MS = 15_000
-const HEALING_MS_MAX = 45_000
+const HEALING_MS_MAX = 30_000
 const POLL_MS = 20
-const LAST_READ_MS_MAX = 20_000
+const LAST_READ_MS_MAX = 10_000
 
 const clock = createNodeClock()
 const network = createNodeNetwork()

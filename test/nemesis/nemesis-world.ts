@@ -3,12 +3,13 @@
  * is allowed to be dead. A process that ends although nobody ended it is a finding.
  */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SimRandom } from '../../sim/random.ts'
 import { type NodeDiskFaults, prepareNodeDisk } from './disk/node-disk-faults.ts'
+import { unmountAtExit } from './network/own-namespaces.ts'
 import { type PacketNetwork, startPacketNetwork } from './network/packet-network.ts'
 import type { Exit, NodeProcess } from './node-process.ts'
 import { type RealCluster, startCluster } from './real-cluster.ts'
@@ -183,6 +184,8 @@ export class NemesisWorld {
 
 export async function createWorld(options: WorldOptions): Promise<NemesisWorld> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-nemesis-world-'))
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  if (options.isInside) unmountAtExit(tmpdir())
   const disks = new Map<string, NodeDiskFaults>()
   const network = options.isInside ? await startPacketNetwork(directory, options.nodes, options.seed) : null
   const cluster = await startCluster({

@@ -11,6 +11,7 @@
  * Exit code 1 if any answer was wrong, anything acknowledged was lost or done twice, a node ended by
  * itself or did not come back. The evidence is then kept, and its place printed.
  */
+import { existsSync, readdirSync, rmdirSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -110,6 +111,10 @@ async function main(): Promise<number> {
   const faults = chooseFaults(values.inside)
   if (faults.length === 0) throw new Error('none of these faults is possible here')
   const evidence = await mkdtemp(join(tmpdir(), 'holdfast-nemesis-evidence-'))
+  process.once('exit', () => {
+    // Of a run that was interrupted there is nothing to keep.
+    if (existsSync(evidence) && readdirSync(evidence).length === 0) rmdirSync(evidence)
+  })
   const report = new NemesisReport({ seed: Number(values.seed), faults, evidence })
   const world = await createWorld({
     nodes: Number(values.nodes),

@@ -20,7 +20,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -92,19 +92,20 @@ export class NodeDiskFaults {
     return bytes.readUInt32LE(FAILED_AT) + bytes.readUInt32LE(FAILED_AT + 4)
   }
 
-  /** To the last byte. */
-  fill(): void {
+  /** To the last byte; the clients of this process go on meanwhile. */
+  async fill(): Promise<void> {
     assert(this.#isSmall, 'only a small disk is filled')
-    const file = openSync(join(this.#place, 'filler'), 'a')
+    const file = await open(join(this.#place, 'filler'), 'a')
     for (let bytes = FILLER_BYTES; bytes >= 1; ) {
       try {
-        if (writeSync(file, Buffer.alloc(bytes)) < bytes) bytes = Math.floor(bytes / 2)
+        const { bytesWritten } = await file.write(Buffer.alloc(bytes))
+        if (bytesWritten < bytes) bytes = Math.floor(bytes / 2)
       } catch (error) {
         assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
         bytes = Math.floor(bytes / 2)
       }
     }
-    closeSync(file)
+    await file.close()
   }
 
   free(): void {

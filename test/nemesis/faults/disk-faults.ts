@@ -32,7 +32,7 @@ const full: Fault = {
   run: (world, random, durationMs) =>
     onOne(world, random, async (node) => {
       const disk = world.disk(node)
-      disk.fill()
+      await disk.fill()
       await sleep(durationMs)
       disk.free()
     }),
@@ -45,7 +45,8 @@ export const DISK_FAULTS: readonly Fault[] = [
   trouble('no-space', (random) => ({ write: 'ENOSPC', name: 'ENOSPC', share: share(random) })),
   trouble('bad-write', (random) => ({ write: 'EIO', share: share(random) })),
   trouble('bad-sync', (random) => ({ sync: 'EIO', share: share(random) })),
-  trouble('no-files', () => ({ name: 'EMFILE' })),
+  // The log abandons its file, and can't have another.
+  trouble('no-files', () => ({ write: 'EIO', name: 'EMFILE' })),
   trouble('slow-disk', (random) => ({
     syncDelayMs: random.between(20, 300),
     writeDelayMs: random.between(0, 5),
