@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { randomText } from '../src/cli/bench/requests.ts'
 import { cpuMicroseconds } from './process-usage.ts'
 import type { Cell, Rounds } from './rounds.ts'
 import type { Subject } from './subjects.ts'
@@ -71,11 +72,14 @@ async function redisBenchmark(
   requests: number,
   { clients, valueBytes, keys }: Settings,
 ): Promise<ClientFigures> {
+  // The keys that our own loop has filled: __rand_int__ becomes twelve digits.
+  const key = 'bench:key:__rand_int__'
+  const words = test === 'set' ? ['SET', key, randomText(valueBytes, 1)] : ['GET', key]
   const { stdout } = await run(
     'redis-benchmark',
     [
       ...['-p', String(port), '-c', String(clients), '-P', String(pipeline), '-n', String(requests), '--csv'],
-      ...['-r', String(keys), '-d', String(valueBytes), '-t', test],
+      ...['-r', String(keys), ...words],
     ],
     { timeout: RUN_MS_MAX },
   )

@@ -21,6 +21,7 @@ import { type DiskRate, measureDisk } from './disk-rate.ts'
 import { etcdVersion } from './etcd-server.ts'
 import { IdleClusters } from './idle-clusters.ts'
 import { LoadClient } from './load/load-client.ts'
+import type { LoadFigures } from './load/load-task.ts'
 import { cpuMicroseconds } from './process-usage.ts'
 import { placeBetweenMarkers, type Report, renderReport } from './report.ts'
 import { Rounds } from './rounds.ts'
@@ -94,39 +95,49 @@ type Run = {
 }
 
 async function measureRounds(run: Run): Promise<readonly DiskRate[]> {
-  const { client, idle, subjects, settings, rounds } = run
+  const { subjects, settings, rounds } = run
   const disk: DiskRate[] = []
-  for (let round = 0; round < settings.rounds; round++) {
-    disk.push(measureDisk(DISK_MS))
+  // The first is not counted: programs are compiled while they run, files grow to their size.
+  for (let round = 0; round <= settings.rounds; round++) {
+    if (round > 0) disk.push(measureDisk(DISK_MS))
     const first = round % subjects.length
     const order = [...subjects.slice(first), ...subjects.slice(0, first)]
     for (const { test, pipeline } of loadsOf(settings)) {
       for (const subject of order) {
         if (!subject.tests.includes(test)) continue
-        await idle.runOnly(subject)
-        const figures = await client.run({
-          protocol: subject.protocol,
-          ...(await subject.address()),
-          test,
-          clients: CLIENTS,
-          pipeline,
-          valueBytes: VALUE_BYTES,
-          keys: settings.keys,
-          order: 'random',
-          extent: { warmUpMs: settings.measureMs * WARM_UP_PART, measureMs: settings.measureMs },
-          pids: subject.pids,
-          ...(subject.fence === undefined || test === 'get' ? {} : { fence: subject.fence }),
-        })
-        rounds.add({ subject: subject.name, test, pipeline }, figures)
+        const figures = await measure(run, subject, test, pipeline)
+        if (round > 0) rounds.add({ subject: subject.name, test, pipeline }, figures)
         const { requestsPerSecond, cpuUsPerRequest, p99Ms, ownLoad } = figures
         say(
-          `round ${round + 1} of ${settings.rounds}, ${test}, pipeline ${pipeline}: ${subject.name} ` +
+          `round ${round} of ${settings.rounds}, ${test}, pipeline ${pipeline}: ${subject.name} ` +
             `${requestsPerSecond.toFixed(0)}/s, p99 ${p99Ms.toFixed(2)} ms, ${cpuUsPerRequest.toFixed(1)} µs, loop ${(ownLoad * 100).toFixed(0)} %`,
         )
       }
     }
   }
   return disk
+}
+
+async function measure(
+  { client, idle, settings }: Run,
+  subject: Subject,
+  test: LoadTest,
+  pipeline: number,
+): Promise<LoadFigures> {
+  await idle.runOnly(subject)
+  return client.run({
+    protocol: subject.protocol,
+    ...(await subject.address()),
+    test,
+    clients: CLIENTS,
+    pipeline,
+    valueBytes: VALUE_BYTES,
+    keys: settings.keys,
+    order: 'random',
+    extent: { warmUpMs: settings.measureMs * WARM_UP_PART, measureMs: settings.measureMs },
+    pids: subject.pids,
+    ...(subject.fence === undefined || test === 'get' ? {} : { fence: subject.fence }),
+  })
 }
 
 async function measureIdle(subjects: readonly Subject[]): Promise<Report['idleCpuMs']> {
