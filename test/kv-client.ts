@@ -3,7 +3,7 @@
  * test moves. Reads go through `query`, all else through the log.
  */
 import type { ByteString } from '../src/base/bytes.ts'
-import type { KvCommand, MaintenanceCommand, SessionTag } from '../src/kv/command.ts'
+import type { KvCommand, MaintenanceCommand, SessionTag, WatchedKey } from '../src/kv/command.ts'
 import { kvCommands } from '../src/kv/command-table.ts'
 import { createKvMachine, KV_MACHINE_VERSION, type KvMachineOptions } from '../src/kv/machine.ts'
 import type { Reply } from '../src/kv/reply.ts'
@@ -18,6 +18,8 @@ export type KvClient = {
   call(...args: readonly ByteString[]): Reply
   /** Through the log even when it only reads. */
   log(args: readonly ByteString[], session?: SessionTag): Reply
+  /** MULTI … EXEC through the log. */
+  transact(commands: readonly (readonly ByteString[])[], watches?: readonly WatchedKey[]): Reply
   maintain(command: MaintenanceCommand): Reply
 }
 
@@ -38,6 +40,9 @@ export function createKvClient(options: MachineHostOptions & KvMachineOptions = 
     },
     log(args, session) {
       return host.execute({ kind: 'client', args, session: session ?? null }, context(client)).reply
+    },
+    transact(commands, watches = []) {
+      return host.execute({ kind: 'transaction', watches, commands, session: null }, context(client)).reply
     },
     maintain(command) {
       return host.execute(command, context(client)).reply
@@ -63,6 +68,8 @@ export function showReply(reply: Reply): string {
       return `(error) ${reply.text}`
     case 'map':
       return `{${reply.entries.map(([key, value]) => `${showReply(key)}: ${showReply(value)}`).join(', ')}}`
+    case 'pairs':
+      return showReply(reply.entries)
     default:
       return JSON.stringify(reply)
   }

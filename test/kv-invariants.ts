@@ -28,7 +28,7 @@ export function checkKeyRecords(records: readonly KeyValue[]): void {
     else if (key.startsWith('x')) expiries.add(key)
     else if (key.startsWith('g')) garbage.add(key.slice(1))
     else if (key.startsWith('m')) members.set(key.slice(1, 11), (members.get(key.slice(1, 11)) ?? 0) + 1)
-    else if (key.startsWith('d')) keyCount++
+    else if (key.startsWith('d')) keyCount += (uint(value, 0, 1) & 0x0f) === 0 ? 0 : 1
     else assert(/^\0[srt]/.test(key), 'a record of no known kind')
   }
   for (const { key, value } of records) {
@@ -37,6 +37,12 @@ export function checkKeyRecords(records: readonly KeyValue[]): void {
     assert.equal(uint(key, 1, 2), slotOf(name), 'slot')
     assert.equal(uint(key, 3, 4), hashKey(name), 'hash')
     const first = uint(value, 0, 1)
+    assert.equal(first & 0xe0, 0x40, 'encoding')
+    const flags = uint(value, value.length - 8, 1)
+    const isTrace = (first & 0x0f) === 0
+    assert(isTrace ? flags === 1 && value.length === 17 : flags <= 1, 'flags of the trailer')
+    const revision = uint(value, value.length - 7, 7)
+    assert(revision > 0 && revision <= versionCounter, 'a revision above the counter')
     const hasExpiry = (first & 0x10) !== 0
     if (hasExpiry) {
       assert(

@@ -8,6 +8,9 @@
  *   4 expireDue         limit:varint
  *   5 collectGarbage    limit:varint
  *   6 expireSessions    limit:varint
+ *   7 transaction       transaction
+ *   8 tagged transaction   the tag as in 2, transaction
+ *   transaction := watches:varint (length:varint key revision:varint)* commands:varint args*
  *   args     := count:varint (length:varint bytes)*
  *
  * Bytes that are none of this throw `MalformedBytes`: a log entry that passed its checksum and still
@@ -18,11 +21,14 @@ import { type ByteReader, MalformedBytes } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
 import type { ByteString } from '../base/bytes.ts'
 import { unreachable } from '../base/unreachable.ts'
-import type { KvCommand, SessionTag } from './command.ts'
+import type { KvCommand, SessionTag, TransactionCommand, WatchedKey } from './command.ts'
 import { SESSION_ID_BYTES } from './record-keys.ts'
 
 /** Redis' own limit on the arguments of one command. */
 export const ARGUMENTS_MAX = 1_048_576
+/** Commands of one transaction, and keys that it watches. More would hold up everybody else for too long. */
+export const TRANSACTION_COMMANDS_MAX = 16_384
+export const WATCHED_KEYS_MAX = 16_384
 
 const CommandCode = {
   client: 1,
@@ -31,6 +37,8 @@ const CommandCode = {
   expireDue: 4,
   collectGarbage: 5,
   expireSessions: 6,
+  transaction: 7,
+  taggedTransaction: 8,
 } as const
 
 export function encodeCommand(command: KvCommand, writer: ByteWriter): void {
@@ -43,6 +51,15 @@ export function encodeCommand(command: KvCommand, writer: ByteWriter): void {
         encodeTag(command.session, writer)
       }
       encodeArguments(command.args, writer)
+      return
+    case 'transaction':
+      if (command.session === null) {
+        writer.u8(CommandCode.transaction)
+      } else {
+        writer.u8(CommandCode.taggedTransaction)
+        encodeTag(command.session, writer)
+      }
+      encodeTransaction(command, writer)
       return
     case 'advanceTime':
       writer.u8(CommandCode.advanceTime)
@@ -68,6 +85,10 @@ export function decodeCommand(reader: ByteReader): KvCommand {
       const session = decodeTag(reader)
       return { kind: 'client', args: decodeArguments(reader), session }
     }
+    case CommandCode.transaction:
+      return decodeTransaction(reader, null)
+    case CommandCode.taggedTransaction:
+      return decodeTransaction(reader, decodeTag(reader))
     case CommandCode.advanceTime:
       return { kind: 'advanceTime' }
     case CommandCode.expireDue:
@@ -79,6 +100,29 @@ export function decodeCommand(reader: ByteReader): KvCommand {
     default:
       throw new MalformedBytes(`unknown command code ${code}`)
   }
+}
+
+function encodeTransaction({ watches, commands }: TransactionCommand, writer: ByteWriter): void {
+  assert(watches.length <= WATCHED_KEYS_MAX && commands.length <= TRANSACTION_COMMANDS_MAX)
+  writer.varint(watches.length)
+  for (const { key, revision } of watches) {
+    writer.byteString(key)
+    writer.varint(revision)
+  }
+  writer.varint(commands.length)
+  for (const args of commands) encodeArguments(args, writer)
+}
+
+function decodeTransaction(reader: ByteReader, session: SessionTag | null): TransactionCommand {
+  const watchCount = reader.varint()
+  if (watchCount > WATCHED_KEYS_MAX) throw new MalformedBytes(`transaction that watches ${watchCount} keys`)
+  const watches: WatchedKey[] = []
+  while (watches.length < watchCount) watches.push({ key: reader.byteString(), revision: reader.varint() })
+  const count = reader.varint()
+  if (count > TRANSACTION_COMMANDS_MAX) throw new MalformedBytes(`transaction of ${count} commands`)
+  const commands: (readonly ByteString[])[] = []
+  while (commands.length < count) commands.push(decodeArguments(reader))
+  return { kind: 'transaction', watches, commands, session }
 }
 
 function encodeTag(tag: SessionTag, writer: ByteWriter): void {

@@ -15,6 +15,7 @@ export type CommandFlag =
   | 'loading'
   | 'stale'
   | 'skip_monitor'
+  | 'skip_slowlog'
   | 'asking'
   | 'fast'
   | 'no_auth'

@@ -23,3 +23,19 @@ export function commandSlot(info: CommandInfo, args: readonly ByteString[]): num
   const first = info.keys === null ? undefined : args[info.keys.first]
   return first === undefined ? 0 : slotOf(first)
 }
+
+/** The slot that a transaction's session belongs to: that of the first key it names, watched keys first. */
+export function transactionSlot(
+  watches: readonly { readonly key: ByteString }[],
+  commands: readonly (readonly ByteString[])[],
+  infoOf: (name: ByteString) => CommandInfo | undefined,
+): number {
+  const watched = watches[0]
+  if (watched !== undefined) return slotOf(watched.key)
+  for (const args of commands) {
+    const keys = infoOf(args[0] as ByteString)?.keys ?? null
+    const first = keys === null ? undefined : args[keys.first]
+    if (first !== undefined) return slotOf(first)
+  }
+  return 0
+}

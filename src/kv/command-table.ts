@@ -4,6 +4,7 @@
  */
 import type { KvCommandSpec } from './command-spec.ts'
 import { appendCommand } from './commands/append.ts'
+import { copyCommand } from './commands/copy.ts'
 import { dbsizeCommand } from './commands/dbsize.ts'
 import { decrCommand } from './commands/decr.ts'
 import { decrbyCommand } from './commands/decrby.ts'
@@ -29,7 +30,11 @@ import { hkeysCommand } from './commands/hkeys.ts'
 import { hlenCommand } from './commands/hlen.ts'
 import { hmgetCommand } from './commands/hmget.ts'
 import { hmsetCommand } from './commands/hmset.ts'
+import { holdfastRevisionsCommand } from './commands/holdfast-revisions.ts'
 import { holdfastScanCommand } from './commands/holdfast-scan.ts'
+import { holdfastWatchCommand } from './commands/holdfast-watch.ts'
+import { hrandfieldCommand } from './commands/hrandfield.ts'
+import { hscanCommand } from './commands/hscan.ts'
 import { hsetCommand } from './commands/hset.ts'
 import { hsetnxCommand } from './commands/hsetnx.ts'
 import { hstrlenCommand } from './commands/hstrlen.ts'
@@ -38,9 +43,16 @@ import { incrCommand } from './commands/incr.ts'
 import { incrbyCommand } from './commands/incrby.ts'
 import { incrbyfloatCommand } from './commands/incrbyfloat.ts'
 import { keysCommand } from './commands/keys.ts'
+import { lcsCommand } from './commands/lcs.ts'
+import { memoryUsageCommand } from './commands/memory-usage.ts'
 import { mgetCommand } from './commands/mget.ts'
+import { moveCommand } from './commands/move.ts'
 import { msetCommand } from './commands/mset.ts'
 import { msetnxCommand } from './commands/msetnx.ts'
+import { objectEncodingCommand } from './commands/object-encoding.ts'
+import { objectFreqCommand } from './commands/object-freq.ts'
+import { objectIdletimeCommand } from './commands/object-idletime.ts'
+import { objectRefcountCommand } from './commands/object-refcount.ts'
 import { persistCommand } from './commands/persist.ts'
 import { pexpireCommand } from './commands/pexpire.ts'
 import { pexpireatCommand } from './commands/pexpireat.ts'
@@ -48,12 +60,18 @@ import { pexpiretimeCommand } from './commands/pexpiretime.ts'
 import { psetexCommand } from './commands/psetex.ts'
 import { pttlCommand } from './commands/pttl.ts'
 import { randomkeyCommand } from './commands/randomkey.ts'
+import { renameCommand } from './commands/rename.ts'
+import { renamenxCommand } from './commands/renamenx.ts'
 import { scanCommand } from './commands/scan.ts'
 import { setCommand } from './commands/set.ts'
 import { setexCommand } from './commands/setex.ts'
 import { setnxCommand } from './commands/setnx.ts'
 import { setrangeCommand } from './commands/setrange.ts'
+import { sortCommand } from './commands/sort.ts'
+import { sortRoCommand } from './commands/sort-ro.ts'
 import { strlenCommand } from './commands/strlen.ts'
+import { substrCommand } from './commands/substr.ts'
+import { swapdbCommand } from './commands/swapdb.ts'
 import { touchCommand } from './commands/touch.ts'
 import { ttlCommand } from './commands/ttl.ts'
 import { typeCommand } from './commands/type.ts'
@@ -61,6 +79,7 @@ import { unlinkCommand } from './commands/unlink.ts'
 
 const SPECS: readonly KvCommandSpec[] = [
   appendCommand,
+  copyCommand,
   dbsizeCommand,
   decrCommand,
   decrbyCommand,
@@ -86,7 +105,11 @@ const SPECS: readonly KvCommandSpec[] = [
   hlenCommand,
   hmgetCommand,
   hmsetCommand,
+  holdfastRevisionsCommand,
   holdfastScanCommand,
+  holdfastWatchCommand,
+  hrandfieldCommand,
+  hscanCommand,
   hsetCommand,
   hsetnxCommand,
   hstrlenCommand,
@@ -95,9 +118,16 @@ const SPECS: readonly KvCommandSpec[] = [
   incrbyCommand,
   incrbyfloatCommand,
   keysCommand,
+  lcsCommand,
+  memoryUsageCommand,
   mgetCommand,
+  moveCommand,
   msetCommand,
   msetnxCommand,
+  objectEncodingCommand,
+  objectFreqCommand,
+  objectIdletimeCommand,
+  objectRefcountCommand,
   persistCommand,
   pexpireCommand,
   pexpireatCommand,
@@ -105,12 +135,18 @@ const SPECS: readonly KvCommandSpec[] = [
   psetexCommand,
   pttlCommand,
   randomkeyCommand,
+  renameCommand,
+  renamenxCommand,
   scanCommand,
   setCommand,
   setexCommand,
   setnxCommand,
   setrangeCommand,
+  sortCommand,
+  sortRoCommand,
   strlenCommand,
+  substrCommand,
+  swapdbCommand,
   touchCommand,
   ttlCommand,
   typeCommand,

@@ -1,7 +1,7 @@
 /** The commands of the key machine: what a log entry of a data group carries. */
 import type { ByteString } from '../base/bytes.ts'
 
-export type KvCommand = ClientCommand | MaintenanceCommand
+export type KvCommand = ClientCommand | TransactionCommand | MaintenanceCommand
 
 export type ClientCommand = {
   readonly kind: 'client'
@@ -9,6 +9,18 @@ export type ClientCommand = {
   readonly args: readonly ByteString[]
   readonly session: SessionTag | null
 }
+
+/** MULTI … EXEC: all of `commands`, or none when a watched key was changed. Replies as EXEC does. */
+export type TransactionCommand = {
+  readonly kind: 'transaction'
+  readonly watches: readonly WatchedKey[]
+  /** Each as `args` of a client's command. Neither empty when `watches` is. */
+  readonly commands: readonly (readonly ByteString[])[]
+  readonly session: SessionTag | null
+}
+
+/** A key and the revision that `holdfast.revisions` or `holdfast.watch` answered for it. */
+export type WatchedKey = { readonly key: ByteString; readonly revision: number }
 
 /**
  * Exactly-once for retries (Raft §8). A gateway that may send a command twice tags it; the machine

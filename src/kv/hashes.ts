@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
+import type { KeyValue } from '../base/machine.ts'
 import {
   HASH_VALUE_NOT_A_FLOAT,
   HASH_VALUE_NOT_AN_INTEGER,
@@ -29,13 +30,13 @@ import {
   recordType,
   ValueType,
 } from './record.ts'
-import { MEMBER_PREFIX_BYTES, memberPrefix, memberRange } from './record-keys.ts'
+import { fieldOfMemberKey, memberKey, memberPrefix, memberRange } from './record-keys.ts'
 import { type ErrorReply, error, type Reply } from './reply.ts'
 import { isTooLong } from './strings.ts'
 import type { KeyEntry, KvTransaction } from './transaction.ts'
 import { readAll } from './whole-range.ts'
 
-const TOO_MANY_FIELDS = error('ERR too many fields for one reply')
+export const TOO_MANY_FIELDS = error('ERR too many fields for one reply')
 
 type OpenHash = {
   readonly entry: KeyEntry
@@ -60,7 +61,7 @@ export function readField(
   const hash = openHash(transaction, key)
   if (hash === undefined || 'kind' in hash) return hash
   if (hash.header === null) return null
-  const member = transaction.get(memberPrefix(hash.entry.slot, hash.header.version) + field)
+  const member = transaction.get(memberKey(memberPrefix(hash.entry.slot, hash.header.version), field))
   return typeof member === 'string' ? memberValue(member) : member
 }
 
@@ -77,20 +78,41 @@ export function readFields(
   return members?.map((member) => (member === null ? null : memberValue(member)))
 }
 
-/** All fields with their values, in the order of the fields' bytes. */
+type Member = readonly [field: ByteString, value: ByteString]
+
+/** Small hashes are answered in the order of their fields' bytes; sorting large ones would take too long. */
+const SORTED_FIELDS_MAX = 512
+
+/** All fields with their values. */
 export function readMembers(
   transaction: KvTransaction,
   key: ByteString,
-): readonly (readonly [ByteString, ByteString])[] | ErrorReply | undefined {
+): readonly Member[] | ErrorReply | undefined {
   const hash = openHash(transaction, key)
   if (hash === undefined || 'kind' in hash) return hash
   if (hash.header === null) return []
-  const { version, count } = hash.header
-  const records = readAll(transaction, memberRange(hash.entry.slot, version, 1), count)
+  const records = readMemberRange(transaction, hash.entry.slot, hash.header)
   if (records === undefined) return undefined
   if (records === null) return TOO_MANY_FIELDS
+  const members = records.map(memberOf)
+  if (members.length > SORTED_FIELDS_MAX) return members
+  return members.sort(([one], [other]) => (one < other ? -1 : 1))
+}
+
+/** The records of all members; null when there are too many for one command. */
+export function readMemberRange(
+  transaction: KvTransaction,
+  slot: number,
+  { version, count }: HashHeader,
+): readonly KeyValue[] | null | undefined {
+  const records = readAll(transaction, memberRange(slot, version, 1), count)
+  if (records === undefined || records === null) return records
   assert(records.length === count, `hash of ${count} fields has ${records.length}`)
-  return records.map((record) => [record.key.slice(MEMBER_PREFIX_BYTES), memberValue(record.value)] as const)
+  return records
+}
+
+export function memberOf(record: KeyValue): Member {
+  return [fieldOfMemberKey(record.key), memberValue(record.value)]
 }
 
 /** HSET and HMSET: answers how many fields are new. */
@@ -166,7 +188,7 @@ export function deleteFields(transaction: KvTransaction, args: readonly ByteStri
   let removed = 0
   fields.forEach((field, index) => {
     if (members[index] === null) return
-    transaction.write(entry.slot, prefix + field, null)
+    transaction.write(entry.slot, memberKey(prefix, field), null)
     removed++
   })
   if (removed > 0) putCount(transaction, entry, header, header.count - removed)
@@ -181,7 +203,7 @@ function putFields(
   const hash = openHash(transaction, key)
   if (hash === undefined || 'kind' in hash) return hash
   const { entry } = hash
-  const version = hash.header?.version ?? transaction.newVersion()
+  const version = hash.header?.version ?? transaction.revision()
   if (version === undefined) return undefined
   const prefix = memberPrefix(entry.slot, version)
   let added = values.size
@@ -191,14 +213,15 @@ function putFields(
     added = 0
     for (const member of members) if (member === null) added++
   }
-  for (const [field, value] of values) transaction.write(entry.slot, prefix + field, makeMember(value))
+  for (const [field, value] of values)
+    transaction.write(entry.slot, memberKey(prefix, field), makeMember(value))
   const before = hash.header?.count ?? 0
-  if (added > 0) putCount(transaction, entry, { version, count: before }, before + added)
+  putCount(transaction, entry, { version, count: before }, before + added)
   return added
 }
 
 function putCount(transaction: KvTransaction, entry: KeyEntry, header: HashHeader, count: number): void {
-  assert(count >= 0 && header.count !== count)
+  assert(count >= 0)
   if (count === 0) {
     transaction.removeEmptied(entry)
     return
@@ -215,7 +238,7 @@ function readMemberRecords(
 ): readonly (ByteString | null)[] | undefined {
   const members: (ByteString | null)[] = []
   for (const field of fields) {
-    const member = transaction.get(prefix + field)
+    const member = transaction.get(memberKey(prefix, field))
     if (member !== undefined) members.push(member)
   }
   return members.length === fields.length ? members : undefined

@@ -18,13 +18,13 @@ import type {
 } from '../base/machine.ts'
 import type { ClientCommand, KvCommand } from './command.ts'
 import { decodeCommand, encodeCommand } from './command-codec.ts'
-import { arityFits, commandSlot } from './command-keys.ts'
-import type { KvCommandSpec } from './command-spec.ts'
+import { commandSlot } from './command-keys.ts'
 import { kvCommands } from './command-table.ts'
-import { unknownCommand, wrongArity } from './errors.ts'
+import { executeTransaction } from './execute-transaction.ts'
+import { findCommand } from './find-command.ts'
 import { maintain, waitingWork } from './maintenance.ts'
 import { partitionOf } from './record-keys.ts'
-import type { ErrorReply, Reply } from './reply.ts'
+import type { Reply } from './reply.ts'
 import { beginSession, finishSession } from './session.ts'
 import { type KvLimits, KvTransaction } from './transaction.ts'
 
@@ -67,6 +67,7 @@ function execute(
     `machine version ${context.machineVersion} is unknown`,
   )
   const transaction = new KvTransaction(view, context, context.timeMs, limits)
+  if (command.kind === 'transaction') return executeTransaction(transaction, view, command, context)
   const reply =
     command.kind === 'client' ? executeClient(transaction, command) : maintain(transaction, command)
   if (transaction.isWaiting) return transaction.need()
@@ -77,7 +78,7 @@ function execute(
 }
 
 function executeClient(transaction: KvTransaction, command: ClientCommand): Reply | undefined {
-  const spec = findCommand(command.args)
+  const spec = findCommand(kvCommands, command.args)
   if ('kind' in spec) return spec
   if (command.session === null) return spec.execute(transaction, command.args)
   const slot = commandSlot(spec.info, command.args)
@@ -96,6 +97,7 @@ function query(
   context: QueryContext,
   limits: KvLimits,
 ): Done<Reply> | Need | NeedTime {
+  assert(command.kind !== 'transaction', 'a transaction is not a query')
   const transaction = new KvTransaction(view, context, context.clockMs, limits)
   const reply =
     command.kind === 'client'
@@ -108,16 +110,8 @@ function query(
 }
 
 function queryClient(transaction: KvTransaction, args: readonly ByteString[]): Reply | undefined {
-  const spec = findCommand(args)
+  const spec = findCommand(kvCommands, args)
   if ('kind' in spec) return spec
   assert(spec.info.flags.includes('readonly'), `${spec.info.name} is not a query`)
   return spec.execute(transaction, args)
-}
-
-function findCommand(args: readonly ByteString[]): KvCommandSpec | ErrorReply {
-  const name = args[0]
-  assert(name !== undefined, 'a command without a name')
-  const spec = kvCommands.get(name)
-  if (spec === undefined) return unknownCommand(args)
-  return arityFits(spec.info, args.length) ? spec : wrongArity(name)
 }

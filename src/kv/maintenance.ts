@@ -68,13 +68,13 @@ function expireDue(transaction: KvTransaction, limit: number): number | undefine
   const entries = transaction.openAll(due.map((item) => keyOfExpiryIndex(item.key)))
   if (entries === undefined) return undefined
   for (const entry of entries) {
-    assert(entry.stored !== null, 'the expiry index names a key that does not exist')
-    const expireMs = recordExpireMs(entry.stored)
+    const expireMs = entry.stored === null ? entry.traceExpireMs : recordExpireMs(entry.stored)
     assert(
       expireMs !== NO_EXPIRY && expireMs <= transaction.timeMs,
       'the expiry index names a key that lives on',
     )
-    transaction.removeRecord(entry)
+    if (entry.stored === null) transaction.removeTrace(entry)
+    else transaction.removeRecord(entry)
   }
   return entries.length
 }

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import { SLOT_COUNT } from '../base/ids.ts'
 import { type KeyRange, META_PARTITION, META_PREFIX } from '../base/machine.ts'
+import { hashKey } from './slot.ts'
 
 const KEY_PREFIX = 'd'
 const MEMBER_PREFIX = 'm'
@@ -139,10 +140,39 @@ export function memberPrefix(slot: number, version: number): ByteString {
   return MEMBER_PREFIX + slotBytes(slot) + u64Bytes(version)
 }
 
-export const MEMBER_PREFIX_BYTES = 11
+/** Members stand in the order of their hashes, so that HSCAN's cursor can be a number. */
+export function memberKey(prefix: ByteString, field: ByteString): ByteString {
+  return prefix + u32Bytes(hashKey(field)) + field
+}
+
+const MEMBER_KEY_HEADER_BYTES = 15
+
+export function fieldOfMemberKey(recordKey: ByteString): ByteString {
+  assert(recordKey.startsWith(MEMBER_PREFIX) && recordKey.length >= MEMBER_KEY_HEADER_BYTES)
+  return recordKey.slice(MEMBER_KEY_HEADER_BYTES)
+}
+
+/** The hash of its field: where a member stands in HSCAN's order. */
+export function positionOfMember(recordKey: ByteString): number {
+  return readU32(recordKey, MEMBER_KEY_HEADER_BYTES - 4)
+}
+
+export const MEMBER_POSITION_END = TWO_TO_32
+
+/** The members from a position on. */
+export function memberRangeFrom(slot: number, version: number, position: number, limit: number): KeyRange {
+  assert(position >= 0 && position < MEMBER_POSITION_END)
+  const { to } = memberRange(slot, version, limit)
+  return { from: memberPrefix(slot, version) + u32Bytes(position), to, limit }
+}
 
 export function memberRange(slot: number, version: number, limit: number): KeyRange {
   return { from: memberPrefix(slot, version), to: memberPrefix(slot, version + 1), limit }
+}
+
+/** The life of a hash that a member key, or the bound of a member range, belongs to; null: not a member's. */
+export function versionOfMemberKey(key: ByteString): number | null {
+  return key.startsWith(MEMBER_PREFIX) ? readU64(key, 3) : null
 }
 
 export function expiryIndexKey(expireMs: number, slot: number, key: ByteString): ByteString {

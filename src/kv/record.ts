@@ -1,8 +1,8 @@
 /**
  * The values of key and member records: docs/formats/keyspace.md in code.
  *
- * A record is kept as the byte string it is stored as and looked into in place, so that reading
- * a string key makes nothing but the slice of its value. Unknown types, flags and versions stop
+ * What is stored for a key is a record and its trailer. A record is kept as the byte string it is
+ * stored as and looked into in place, so that reading a string key makes nothing but slices. Unknown types, flags and versions stop
  * the process: they mean damage that checksums missed, or data of a newer version.
  */
 import assert from 'node:assert/strict'
@@ -12,9 +12,12 @@ import { readU32, readU64, u32Bytes, u64Bytes } from './record-keys.ts'
 export const ValueType = { string: 1, hash: 2 } as const
 export type ValueType = (typeof ValueType)[keyof typeof ValueType]
 
+/** No value: the key doesn't exist, but somebody watches whether it does (docs/design/0005-watch.md). */
+const TRACE = 0
 const TYPE_MASK = 0x0f
 const HAS_EXPIRY = 0x10
-const KNOWN_BITS = TYPE_MASK | HAS_EXPIRY
+/** The encoding of today; 0 was one without trailers, which was never released. */
+const ENCODING = 0x40
 
 /** The expiry of a key that has none. */
 export const NO_EXPIRY = -1
@@ -22,7 +25,10 @@ export const NO_EXPIRY = -1
 export function recordType(record: ByteString): ValueType {
   const first = record.charCodeAt(0)
   const type = first & TYPE_MASK
-  assert((first & ~KNOWN_BITS) === 0, `key record of a newer format: first byte ${first}`)
+  assert(
+    (first & ~(TYPE_MASK | HAS_EXPIRY)) === ENCODING,
+    `key record of another format: first byte ${first}`,
+  )
   assert(type === ValueType.string || type === ValueType.hash, `unknown value type ${type}`)
   return type
 }
@@ -32,7 +38,7 @@ export function recordExpireMs(record: ByteString): number {
 }
 
 export function makeStringRecord(value: ByteString, expireMs: number): ByteString {
-  return expireMs === NO_EXPIRY ? `\x01${value}` : `\x11${u64Bytes(expireMs)}${value}`
+  return expireMs === NO_EXPIRY ? `\x41${value}` : `\x51${u64Bytes(expireMs)}${value}`
 }
 
 export function stringValue(record: ByteString): ByteString {
@@ -43,6 +49,45 @@ export function stringLength(record: ByteString): number {
   return record.length - valueOffset(record)
 }
 
+/** Keeps the revision of a key that doesn't exist, until `expireMs`. */
+export function makeTraceRecord(expireMs: number): ByteString {
+  return String.fromCharCode(TRACE | ENCODING | HAS_EXPIRY) + u64Bytes(expireMs)
+}
+
+export function isTrace(record: ByteString): boolean {
+  return (record.charCodeAt(0) & TYPE_MASK) === TRACE
+}
+
+/** What stands behind every key record. */
+export type Trailer = {
+  /** Drawn anew by every command that changes the key: equal revisions mean that nothing happened. */
+  readonly revision: number
+  /** When the key is deleted a trace of it stays, because it was watched while it didn't exist. */
+  readonly leavesTrace: boolean
+}
+
+const TRAILER_BYTES = 8
+const LEAVES_TRACE = 0x01
+
+export function withTrailer(record: ByteString, { revision, leavesTrace }: Trailer): ByteString {
+  const bytes = u64Bytes(revision)
+  return record + (leavesTrace ? String.fromCharCode(LEAVES_TRACE) + bytes.slice(1) : bytes)
+}
+
+/** The record of what is stored for a key. */
+export function recordOfStored(stored: ByteString): ByteString {
+  return stored.slice(0, -TRAILER_BYTES)
+}
+
+export function trailerOfStored(stored: ByteString): Trailer {
+  const at = stored.length - TRAILER_BYTES
+  assert(at > 0, 'a key record without a trailer')
+  const flags = stored.charCodeAt(at)
+  assert((flags & ~LEAVES_TRACE) === 0, `trailer of a newer format: flags ${flags}`)
+  const revision = readU64(`\0${stored.slice(at + 1)}`, 0)
+  return { revision, leavesTrace: flags !== 0 }
+}
+
 export type HashHeader = {
   readonly version: number
   readonly count: number
@@ -50,7 +95,7 @@ export type HashHeader = {
 
 export function makeHashRecord(header: HashHeader, expireMs: number): ByteString {
   assert(header.count > 0, 'a hash without members does not exist')
-  const head = expireMs === NO_EXPIRY ? '\x02' : `\x12${u64Bytes(expireMs)}`
+  const head = expireMs === NO_EXPIRY ? '\x42' : `\x52${u64Bytes(expireMs)}`
   return head + u64Bytes(header.version) + u32Bytes(header.count)
 }
 
@@ -68,8 +113,8 @@ export function withExpiry(record: ByteString, expireMs: number): ByteString {
   const type = recordType(record)
   const value = record.slice(valueOffset(record))
   return expireMs === NO_EXPIRY
-    ? String.fromCharCode(type) + value
-    : String.fromCharCode(type | HAS_EXPIRY) + u64Bytes(expireMs) + value
+    ? String.fromCharCode(type | ENCODING) + value
+    : String.fromCharCode(type | ENCODING | HAS_EXPIRY) + u64Bytes(expireMs) + value
 }
 
 export function makeMember(value: ByteString): ByteString {

@@ -9,6 +9,7 @@
  *   4 status       text            9 double     text
  *   10 false   11 true   12 verbatim format:u8 text   13 nil array
  *   14 big integer  its decimal text                  15 the status OK
+ *   16 pairs      count (reply reply)*
  *
  * counts and lengths are varints. Nesting is limited, so hostile bytes can't exhaust the stack.
  */
@@ -36,6 +37,7 @@ const ReplyTag = {
   nilArray: 13,
   bigInteger: 14,
   ok: 15,
+  pairs: 16,
 } as const
 
 const VERBATIM_FORMATS = ['txt', 'mkd'] as const
@@ -73,7 +75,8 @@ function encodeObject(reply: ObjectReply, writer: ByteWriter, depth: number): vo
       writer.u8(ReplyTag.error)
       return writer.byteString(reply.text)
     case 'map':
-      writer.u8(ReplyTag.map)
+    case 'pairs':
+      writer.u8(ReplyTag[reply.kind])
       writer.varint(reply.entries.length)
       for (const [key, value] of reply.entries) {
         encodeReply(key, writer, depth + 1)
@@ -128,6 +131,8 @@ export function decodeReply(reader: ByteReader, depth: number = 0): Reply {
       return decodeReplies(reader, depth)
     case ReplyTag.map:
       return { kind: 'map', entries: decodeEntries(reader, depth) }
+    case ReplyTag.pairs:
+      return { kind: 'pairs', entries: decodeEntries(reader, depth) }
     case ReplyTag.set:
       return { kind: 'set', members: decodeReplies(reader, depth) }
     case ReplyTag.double:

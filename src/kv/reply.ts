@@ -17,6 +17,7 @@ export type Reply =
   | ErrorReply
   | MapReply
   | SetReply
+  | PairsReply
   | DoubleReply
   | BooleanReply
   | VerbatimReply
@@ -30,6 +31,8 @@ export type ErrorReply = { readonly kind: 'error'; readonly text: string }
 export type MapReply = { readonly kind: 'map'; readonly entries: readonly (readonly [Reply, Reply])[] }
 /** RESP3 set; an array in RESP2. */
 export type SetReply = { readonly kind: 'set'; readonly members: readonly Reply[] }
+/** RESP3: an array of pairs; a flat array in RESP2. */
+export type PairsReply = { readonly kind: 'pairs'; readonly entries: readonly (readonly [Reply, Reply])[] }
 /** RESP3 double; a bulk string in RESP2. `text` as Redis formats it. */
 export type DoubleReply = { readonly kind: 'double'; readonly text: string }
 /** RESP3 boolean; 1 or 0 in RESP2. */

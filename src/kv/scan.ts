@@ -34,6 +34,7 @@ type ScanOptions = {
   readonly count: number
   readonly pattern: ByteString | null
   readonly type: string | null
+  readonly withValues: boolean
 }
 
 /** `args[1]` is the cursor; options begin at `optionsAt`; keys at or beyond `end` belong to somebody else. */
@@ -46,11 +47,13 @@ export function scanKeys(
   assert(end > 0 && end <= SCAN_POSITION_END)
   const cursor = parseCursor(args[1] as ByteString)
   if (cursor === null) return INVALID_CURSOR
-  const options = parseOptions(args, optionsAt)
+  const options = parseScanOptions(args, optionsAt, 'keys')
   if ('kind' in options) return options
   const after = end === SCAN_POSITION_END ? 0 : end
   if (cursor >= end) return [String(after), []]
-  const page = readPositions(transaction, cursor, end, options.count)
+  const page = readPositions(transaction, options.count, positionOfKeyRecord, (limit) =>
+    keyRecordRange(cursor, end, limit),
+  )
   if (page === undefined) return undefined
   const keys = page.records.filter((record) => isWanted(transaction, record, options)).map(keyOf)
   return [String(page.next ?? after), keys]
@@ -62,7 +65,12 @@ export function allKeys(transaction: KvTransaction, pattern: ByteString): Reply 
   const records = readAll(transaction, keyRecordRange(0, SCAN_POSITION_END, 1), count)
   if (records === undefined) return undefined
   if (records === null) return TOO_MANY_KEYS
-  const options = { count, pattern: matchesEverything(pattern) ? null : pattern, type: null }
+  const options = {
+    count,
+    pattern: matchesEverything(pattern) ? null : pattern,
+    type: null,
+    withValues: false,
+  }
   return records.filter((record) => isWanted(transaction, record, options)).map(keyOf)
 }
 
@@ -80,7 +88,7 @@ function firstLiveKey(transaction: KvTransaction, range: KeyRange): ByteString |
   for (let page = 0; page < RANDOM_PAGES_MAX; page++) {
     const records = transaction.range({ ...range, from })
     if (records === undefined) return undefined
-    const live = records.find((record) => !transaction.isPast(record.value))
+    const live = records.find((record) => transaction.isVisible(record.value))
     if (live !== undefined) return keyOf(live)
     if (records.length < range.limit) return null
     from = `${(records[records.length - 1] as KeyValue).key}\x00`
@@ -88,29 +96,29 @@ function firstLiveKey(transaction: KvTransaction, range: KeyRange): ByteString |
   return null
 }
 
-/** Records from `cursor` on, only whole positions; `next` is null at the end. */
-function readPositions(
+/** About `count` records, only whole positions; `next` is null at the end. */
+export function readPositions(
   transaction: KvTransaction,
-  cursor: number,
-  end: number,
   count: number,
+  positionOf: (recordKey: ByteString) => number,
+  rangeOf: (limit: number) => KeyRange,
 ): { readonly records: readonly KeyValue[]; readonly next: number | null } | undefined {
   for (let limit = count + 1; ; limit *= 2) {
     assert(limit <= SAME_HASH_MAX, 'millions of keys with one hash')
-    const records = transaction.range(keyRecordRange(cursor, end, limit))
+    const records = transaction.range(rangeOf(limit))
     if (records === undefined) return undefined
     if (records.length < limit) return { records, next: null }
     // The last position may go on behind the limit, so it is left for the next call,
     // unless nothing else was found.
-    const last = positionOfKeyRecord((records[limit - 1] as KeyValue).key)
+    const last = positionOf((records[limit - 1] as KeyValue).key)
     let complete = limit - 1
-    while (complete > 0 && positionOfKeyRecord((records[complete - 1] as KeyValue).key) === last) complete--
+    while (complete > 0 && positionOf((records[complete - 1] as KeyValue).key) === last) complete--
     if (complete > 0) return { records: records.slice(0, complete), next: last }
   }
 }
 
 function isWanted(transaction: KvTransaction, record: KeyValue, options: ScanOptions): boolean {
-  if (transaction.isPast(record.value)) return false
+  if (!transaction.isVisible(record.value)) return false
   if (options.type !== null && typeName(record.value) !== options.type) return false
   return options.pattern === null || matchesGlob(options.pattern, keyOfKeyRecord(record.key))
 }
@@ -120,7 +128,7 @@ function keyOf(record: KeyValue): ByteString {
 }
 
 /** What C's strtoul accepts, as Redis reads cursors with it; beyond our positions means the end. */
-function parseCursor(text: ByteString): number | null {
+export function parseCursor(text: ByteString): number | null {
   const first = text[0]
   const isSigned = first === '-' || first === '+'
   const digits = isSigned ? text.slice(1) : text
@@ -138,13 +146,23 @@ function parseCursor(text: ByteString): number | null {
   return Math.min(Number(significant), SCAN_POSITION_END)
 }
 
-function parseOptions(args: readonly ByteString[], from: number): ScanOptions | ErrorReply {
+export function parseScanOptions(
+  args: readonly ByteString[],
+  from: number,
+  what: 'keys' | 'fields',
+): ScanOptions | ErrorReply {
+  let withValues = true
   let count = COUNT_DEFAULT
   let pattern: ByteString | null = null
   let type: string | null = null
   for (let index = from; index < args.length; index += 2) {
     const option = (args[index] as ByteString).toLowerCase()
     const value = args[index + 1]
+    if (option === 'novalues' && what === 'fields') {
+      withValues = false
+      index--
+      continue
+    }
     if (value === undefined) return SYNTAX_ERROR
     if (option === 'count') {
       const parsed = parseInteger(value)
@@ -153,11 +171,11 @@ function parseOptions(args: readonly ByteString[], from: number): ScanOptions | 
       count = Math.min(Number(parsed), COUNT_MAX)
     } else if (option === 'match') {
       pattern = matchesEverything(value) ? null : value
-    } else if (option === 'type') {
+    } else if (option === 'type' && what === 'keys') {
       type = value.toLowerCase()
     } else {
       return SYNTAX_ERROR
     }
   }
-  return { count, pattern, type }
+  return { count, pattern, type, withValues }
 }

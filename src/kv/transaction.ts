@@ -7,13 +7,24 @@
  *
  * Invariants kept here, so that no command can forget them: the key count follows every key record
  * that appears or vanishes, the index follows every change of an expiry, a hash that is replaced or
- * deleted leaves a garbage record.
+ * deleted leaves a garbage record, whatever changes a key draws a new revision for it.
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import type { Context, KeyRange, KeyValue, MachineView, Need, Write } from '../base/machine.ts'
 import { META_PARTITION } from '../base/machine.ts'
-import { hashHeader, NO_EXPIRY, recordExpireMs, recordType, ValueType } from './record.ts'
+import {
+  hashHeader,
+  isTrace,
+  makeTraceRecord,
+  NO_EXPIRY,
+  recordExpireMs,
+  recordOfStored,
+  recordType,
+  trailerOfStored,
+  ValueType,
+  withTrailer,
+} from './record.ts'
 import {
   expiryIndexKey,
   garbageKey,
@@ -30,10 +41,15 @@ export type KeyEntry = {
   readonly key: ByteString
   readonly slot: number
   readonly recordKey: ByteString
-  /** The record as stored, also when it is past its expiry. */
+  /** The record as stored, also when it is past its expiry. Null for a trace. */
   stored: ByteString | null
   /** The record, null when there is none or it is past its expiry. */
   live: ByteString | null
+  /** When the trace of a key that doesn't exist goes; NO_EXPIRY when there is none. */
+  traceExpireMs: number
+  leavesTrace: boolean
+  /** Of the last change before this command; 0 when nothing is stored. */
+  readonly revision: number
 }
 
 export type KvLimits = {
@@ -41,7 +57,13 @@ export type KvLimits = {
   readonly maxValueBytes: number
 }
 
+/** How long a WATCH of a key that doesn't exist can succeed; also how long its record stays. */
+export const TRACE_MS = 3_600_000
+
 const NO_WRITES: readonly Write[] = []
+
+/** A record that gets its trailer at the end, when the revision is known. */
+type Stamp = { readonly at: number; readonly leavesTrace: boolean }
 
 export class KvTransaction {
   readonly timeMs: number
@@ -52,9 +74,11 @@ export class KvTransaction {
   #needTimeMs = 0
   #neededKeys: ByteString[] | null = null
   #neededRanges: KeyRange[] | null = null
-  #writes: Write[] | null = null
+  #writes: { partition: number; key: ByteString; value: ByteString | null }[] | null = null
   #clearsData = false
   #keyCountChange = 0
+  #stamps: Stamp[] | null = null
+  #usesRevision = false
 
   /** `clockMs`: the reader's clock for a query; the logical time itself for a log entry. */
   constructor(view: MachineView, context: Context, clockMs: number, limits: KvLimits) {
@@ -91,9 +115,27 @@ export class KvTransaction {
   open(key: ByteString): KeyEntry | undefined {
     const slot = slotOf(key)
     const recordKey = keyRecordKey(slot, hashKey(key), key)
-    const stored = this.get(recordKey)
-    if (stored === undefined) return undefined
-    return { key, slot, recordKey, stored, live: stored !== null && this.#isPast(stored) ? null : stored }
+    const bytes = this.get(recordKey)
+    if (bytes === undefined) return undefined
+    if (bytes === null) {
+      return {
+        key,
+        slot,
+        recordKey,
+        stored: null,
+        live: null,
+        traceExpireMs: NO_EXPIRY,
+        leavesTrace: false,
+        revision: 0,
+      }
+    }
+    const { revision, leavesTrace } = trailerOfStored(bytes)
+    const record = recordOfStored(bytes)
+    const isAbsent = isTrace(record)
+    const stored = isAbsent ? null : record
+    const live = isAbsent || this.#isPast(record) ? null : record
+    const traceExpireMs = isAbsent ? recordExpireMs(record) : NO_EXPIRY
+    return { key, slot, recordKey, stored, live, traceExpireMs, leavesTrace, revision }
   }
 
   /** In the order of `keys`; equal keys share one entry. */
@@ -109,19 +151,20 @@ export class KvTransaction {
     return entries.length === keys.length ? entries : undefined
   }
 
-  /** Whether a record read by range is past its expiry. */
-  isPast(record: ByteString): boolean {
-    return this.#isPast(record)
+  /** Whether what a range read for a key is a value that clients see. */
+  isVisible(stored: ByteString): boolean {
+    return !isTrace(stored) && !this.#isPast(stored)
   }
 
   putRecord(entry: KeyEntry, record: ByteString): void {
     const before = entry.stored
     if (before === null) this.#keyCountChange++
     else this.#abandonMembers(entry.slot, before, record)
-    this.#moveExpiry(entry, before === null ? NO_EXPIRY : recordExpireMs(before), recordExpireMs(record))
-    this.write(entry.slot, entry.recordKey, record)
+    this.#moveExpiry(entry, expiryOf(entry), recordExpireMs(record))
+    this.#writeStamped(entry, record)
     entry.stored = record
     entry.live = record
+    entry.traceExpireMs = NO_EXPIRY
   }
 
   /** Removes what is stored, expired or not. */
@@ -131,15 +174,51 @@ export class KvTransaction {
     this.removeEmptied(entry)
   }
 
-  /** Removes a key whose members are gone already. */
+  /** Removes a key whose members are gone already, or go on under another key. */
   removeEmptied(entry: KeyEntry): void {
-    const before = entry.stored
-    assert(before !== null)
+    assert(entry.stored !== null)
     this.#keyCountChange--
-    this.#moveExpiry(entry, recordExpireMs(before), NO_EXPIRY)
-    this.write(entry.slot, entry.recordKey, null)
+    if (entry.leavesTrace) this.#leaveTrace(entry)
+    else {
+      this.#moveExpiry(entry, expiryOf(entry), NO_EXPIRY)
+      this.write(entry.slot, entry.recordKey, null)
+    }
     entry.stored = null
     entry.live = null
+  }
+
+  /**
+   * Makes sure that the key has a revision although it doesn't exist, and answers it. A trace that
+   * would soon go is kept for longer. Undefined when the counter isn't in memory.
+   */
+  trace(entry: KeyEntry): number | undefined {
+    assert(entry.live === null, 'only a key that does not exist is traced')
+    const hasTrace = entry.traceExpireMs !== NO_EXPIRY
+    if (hasTrace && !this.isTraceOld(entry)) return entry.revision
+    if (hasTrace) {
+      const expireMs = this.timeMs + TRACE_MS
+      this.#moveExpiry(entry, entry.traceExpireMs, expireMs)
+      this.write(entry.slot, entry.recordKey, withTrailer(makeTraceRecord(expireMs), entry))
+      entry.traceExpireMs = expireMs
+      return entry.revision
+    }
+    const revision = this.revision()
+    if (revision === undefined) return undefined
+    entry.leavesTrace = true
+    if (entry.stored === null) this.#leaveTrace(entry)
+    else this.removeRecord(entry)
+    return revision
+  }
+
+  isTraceOld(entry: KeyEntry): boolean {
+    return entry.traceExpireMs < this.timeMs + TRACE_MS / 2
+  }
+
+  removeTrace(entry: KeyEntry): void {
+    assert(entry.stored === null && entry.traceExpireMs !== NO_EXPIRY)
+    this.#moveExpiry(entry, entry.traceExpireMs, NO_EXPIRY)
+    this.write(entry.slot, entry.recordKey, null)
+    entry.traceExpireMs = NO_EXPIRY
   }
 
   /** The keys of the group, also those past their expiry. */
@@ -147,12 +226,20 @@ export class KvTransaction {
     return this.#counter(KEY_COUNT_KEY)
   }
 
-  /** A version no value of this group ever had. At most one per execution. */
-  newVersion(): number | undefined {
-    const last = this.#counter(VERSION_COUNTER_KEY)
+  /**
+   * The revision of all that this command changes, greater than every one before. It also names the
+   * life of a hash that the command makes (at most one).
+   */
+  revision(): number | undefined {
+    const last = this.lastRevision()
     if (last === undefined) return undefined
-    this.write(META_PARTITION, VERSION_COUNTER_KEY, u64Bytes(last + 1))
+    this.#usesRevision = true
     return last + 1
+  }
+
+  /** The last one that was given away. */
+  lastRevision(): number | undefined {
+    return this.#counter(VERSION_COUNTER_KEY)
   }
 
   /** Every data record vanishes before the writes of this command. */
@@ -185,8 +272,12 @@ export class KvTransaction {
     return this.#clearsData
   }
 
-  /** Writes the key count too; undefined when that isn't in memory. */
+  /** Writes counters and trailers too; undefined when the counters aren't in memory. */
   finish(): readonly Write[] | undefined {
+    if (this.#stamps !== null || this.#usesRevision) {
+      const revision = this.revision()
+      if (revision !== undefined) this.#stamp(revision)
+    }
     if (this.#keyCountChange !== 0) {
       const before = this.keyCount()
       if (before === undefined) return undefined
@@ -195,6 +286,7 @@ export class KvTransaction {
       this.write(META_PARTITION, KEY_COUNT_KEY, u64Bytes(after))
       this.#keyCountChange = 0
     }
+    if (this.isWaiting) return undefined
     return this.#writes ?? NO_WRITES
   }
 
@@ -202,6 +294,30 @@ export class KvTransaction {
     const value = this.get(recordKey)
     if (value === undefined) return undefined
     return value === null ? 0 : readU64(value, 0)
+  }
+
+  #writeStamped(entry: KeyEntry, record: ByteString): void {
+    this.#stamps ??= []
+    this.#stamps.push({ at: this.#writes?.length ?? 0, leavesTrace: entry.leavesTrace })
+    this.write(entry.slot, entry.recordKey, record)
+  }
+
+  #stamp(revision: number): void {
+    for (const { at, leavesTrace } of this.#stamps ?? []) {
+      const write = this.#writes?.[at]
+      assert(write !== undefined && write.value !== null)
+      write.value = withTrailer(write.value, { revision, leavesTrace })
+    }
+    this.#stamps = null
+    this.#usesRevision = false
+    this.write(META_PARTITION, VERSION_COUNTER_KEY, u64Bytes(revision))
+  }
+
+  #leaveTrace(entry: KeyEntry): void {
+    const expireMs = this.timeMs + TRACE_MS
+    this.#moveExpiry(entry, expiryOf(entry), expireMs)
+    this.#writeStamped(entry, makeTraceRecord(expireMs))
+    entry.traceExpireMs = expireMs
   }
 
   #isPast(record: ByteString): boolean {
@@ -225,4 +341,9 @@ export class KvTransaction {
       after !== null && recordType(after) === ValueType.hash && hashHeader(after).version === version
     if (!isKept) this.write(slot, garbageKey(slot, version), '')
   }
+}
+
+/** When the index lets maintenance look at what is stored for the key. */
+function expiryOf(entry: KeyEntry): number {
+  return entry.stored === null ? entry.traceExpireMs : recordExpireMs(entry.stored)
 }

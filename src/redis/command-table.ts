@@ -11,13 +11,13 @@ import type { ErrorReply } from '../kv/reply.ts'
 import type { CatalogEntry, CommandCatalog } from './command-catalog.ts'
 import { type KnownNames, makeKnownNames } from './known-names.ts'
 import { lowerCase } from './lower-case.ts'
-import type { RedisCommandHandler, RedisCommandSpec } from './redis-command-spec.ts'
+import type { ConnectionStep, RedisCommandHandler, RedisCommandSpec } from './redis-command-spec.ts'
 import { unknownCommand, unknownSubcommand } from './redis-errors.ts'
 
 export type TableEntry = CatalogEntry & {
   readonly kind: 'entry'
   /** Null: the command belongs to the key machine. */
-  readonly run: RedisCommandHandler | null
+  readonly run: RedisCommandHandler | ConnectionStep | null
   readonly allowedBeforeAuth: boolean
   /** Null when the command is no container. */
   readonly subcommandsByName: ReadonlyMap<string, TableEntry> | null
@@ -76,7 +76,7 @@ function resolveSubcommand(container: TableEntry, args: readonly ByteString[]): 
 
 function makeEntry(
   info: CommandInfo,
-  run: RedisCommandHandler | null,
+  run: RedisCommandHandler | ConnectionStep | null,
   subcommands: readonly RedisCommandSpec[],
 ): TableEntry {
   assert(info.name === lowerCase(info.name) && info.name !== '')

@@ -151,10 +151,6 @@ describe('COMMAND', () => {
     assert.ok(first !== undefined)
     assert.throws(() => createCommandTable([first.info], [first]), /in the table twice/)
   })
-
-  test('MULTI is not there yet', () => {
-    assert.match(call(connect(), 'MULTI'), /^-ERR unknown command 'MULTI'/)
-  })
 })
 
 describe('HELP', () => {

@@ -12,9 +12,13 @@ export type RedisCommandHandler = (
   server: ServerFacts,
 ) => Reply
 
+/** What the connection does itself, because the answer may take a while. */
+export type ConnectionStep = 'exec' | 'watch'
+
 export type RedisCommandSpec = {
   readonly info: CommandInfo
-  readonly run: RedisCommandHandler
+  /** Null: the key machine carries it out. */
+  readonly run: RedisCommandHandler | ConnectionStep | null
   readonly subcommands?: readonly RedisCommandSpec[]
 }
 

@@ -18,15 +18,24 @@
 import assert from 'node:assert/strict'
 import type { Buffer } from 'node:buffer'
 import type { ByteString } from '../base/bytes.ts'
-import type { CommandInfo } from '../kv/command-info.ts'
-import { error, isError, type Reply } from '../kv/reply.ts'
+import { error, isError, OK, type Reply } from '../kv/reply.ts'
 import { needsAuthentication } from './authentication.ts'
+import type { QueuedCommand } from './client-transaction.ts'
 import type { CommandTable, TableEntry } from './command-table.ts'
-import { AUTHENTICATION_REQUIRED } from './redis-errors.ts'
+import type { DataRequest, ParsedCommand } from './data-request.ts'
+import { lowerCase } from './lower-case.ts'
+import {
+  AUTHENTICATION_REQUIRED,
+  EXEC_ABORTED,
+  EXEC_WITHOUT_MULTI,
+  execAborted,
+  WATCH_IN_MULTI,
+} from './redis-errors.ts'
 import type { RedisSession } from './redis-session.ts'
 import { appendReply, encodeScalar, type RespVersion } from './resp-encoder.ts'
 import { createRespParser, type RespParser } from './resp-parser.ts'
 import type { ServerFacts } from './server-facts.ts'
+import { watchKeys } from './watch-keys.ts'
 
 export const MAX_PIPELINED = 10_000
 export const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
@@ -35,18 +44,12 @@ export const MAX_OUTPUT_BYTES_RESTRICTED = 1024
 /** Output is handed over early at this size, so that large replies never form one huge string. */
 const SPILL_BYTES = 256 * 1024
 
-export type ParsedCommand = {
-  readonly info: CommandInfo
-  /** `args[0]` is the name in lower case; the rest as sent. Their number fits the arity. */
-  readonly args: readonly ByteString[]
-}
-
 export type RedisConnectionOptions = {
   readonly session: RedisSession
   readonly server: ServerFacts
   readonly table: CommandTable
-  /** Carries out a command of the key machine; calls `respond` exactly once, now or later. */
-  readonly execute: (command: ParsedCommand, respond: (reply: Reply) => void) => void
+  /** Carries out what is asked of the key machine; calls `respond` exactly once, now or later. */
+  readonly execute: (request: DataRequest, respond: (reply: Reply) => void) => void
   /** Once per `receive` or turn, unless the replies are very large. */
   readonly write: (bytes: ByteString) => void
   /** What was written and is not yet with the operating system. */
@@ -104,6 +107,8 @@ class Connection implements RedisConnection {
   #isPaused = false
   #isParsing = false
   #isProceedScheduled = false
+  /** What the next request means depends on an answer that has not come: it is not read yet. */
+  #isBarred = false
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options
@@ -185,27 +190,91 @@ class Connection implements RedisConnection {
     const request = this.#nextRequest++
     server.counters.commandsProcessed++
     if (entry.kind === 'error') {
+      const { transaction } = this.session
       if (CROSS_PROTOCOL_NAMES.has((args[0] as ByteString).toLowerCase())) this.#destroy()
-      else this.#answer(request, this.session.protocol, entry)
+      else if (transaction.isOpen && lowerCase(args[0] as ByteString) === 'exec') {
+        transaction.take()
+        this.#answer(request, this.session.protocol, execAborted(entry))
+      } else {
+        transaction.abort()
+        this.#answer(request, this.session.protocol, entry)
+      }
       return
     }
     this.session.lastCommand = entry.info.name
     if (!entry.allowedBeforeAuth && this.#parser.isRestricted) {
+      this.session.transaction.abort()
       this.#answer(request, this.session.protocol, AUTHENTICATION_REQUIRED)
-    } else if (entry.run !== null) {
-      this.#answerHere(request, entry, args)
+    } else if (this.session.transaction.queues(entry)) {
+      this.#answer(request, this.session.protocol, this.session.transaction.add(entry, args))
+    } else if (typeof entry.run === 'function') {
+      this.#answerHere(request, entry.run(this.session, args, server))
+    } else if (entry.run === 'exec') {
+      this.#exec(request)
+    } else if (entry.run === 'watch') {
+      this.#watch(request, args.slice(1))
     } else {
-      args[0] = entry.info.name
       const protocol = this.session.protocol
-      this.#options.execute({ info: entry.info, args }, (reply) => this.#answer(request, protocol, reply))
+      this.#options.execute(commandOf(entry, args), (reply) => this.#answer(request, protocol, reply))
     }
   }
 
-  #answerHere(request: number, entry: TableEntry, args: readonly ByteString[]): void {
-    assert(entry.run !== null)
-    const reply = entry.run(this.session, args, this.#options.server)
+  /** The connection's own commands run when the others are done, in their place among the replies. */
+  #exec(request: number): void {
+    const taken = this.session.transaction.take()
+    const protocol = this.session.protocol
+    if (taken === null || taken.isAborted) {
+      this.#answer(request, protocol, taken === null ? EXEC_WITHOUT_MULTI : EXEC_ABORTED)
+      return
+    }
+    const { queue, watches } = taken
+    const commands = queue.filter(({ entry }) => entry.run === null)
+    if (commands.length === 0 && watches.length === 0) {
+      this.#answerHere(request, this.#joinReplies(queue, []))
+      return
+    }
+    // They may change what the requests behind EXEC mean: a name, the protocol.
+    this.#isBarred = commands.length < queue.length
+    const parsed = commands.map(({ entry, args }) => commandOf(entry, args))
+    this.#options.execute({ kind: 'transaction', watches, commands: parsed }, (reply) => {
+      if (this.#state === 'closed') return
+      this.#isBarred = false
+      if (Array.isArray(reply)) this.#answerHere(request, this.#joinReplies(queue, reply), protocol)
+      else this.#answer(request, protocol, reply)
+    })
+  }
+
+  #joinReplies(queue: readonly QueuedCommand[], replies: readonly Reply[]): readonly Reply[] {
+    let next = 0
+    const joined = queue.map(({ entry, args }): Reply => {
+      if (typeof entry.run === 'function') return entry.run(this.session, args, this.#options.server)
+      assert(entry.run === null && next < replies.length, 'EXEC has a reply for every command')
+      return replies[next++] as Reply
+    })
+    assert(next === replies.length, 'EXEC has a command for every reply')
+    return joined
+  }
+
+  #watch(request: number, keys: readonly ByteString[]): void {
+    const { protocol, transaction } = this.session
+    const added = transaction.isOpen ? WATCH_IN_MULTI : transaction.unwatched(keys)
+    if ('kind' in added || added.length === 0) {
+      this.#answer(request, protocol, 'kind' in added ? added : OK)
+      return
+    }
+    this.#isBarred = true
+    watchKeys(added, this.#options.execute, (reply) => {
+      if (this.#state === 'closed') return
+      this.#isBarred = false
+      const isWatched = Array.isArray(reply)
+      if (isWatched) transaction.watch(added, reply)
+      this.#answer(request, protocol, isWatched ? OK : reply)
+    })
+  }
+
+  #answerHere(request: number, reply: Reply, protocol: RespVersion = this.session.protocol): void {
     if (this.session.closesAfterReply && this.#state === 'open') this.#state = 'ending'
-    this.#answer(request, this.session.protocol, reply)
+    this.#answer(request, protocol, reply)
   }
 
   #failProtocol(failure: ByteString): void {
@@ -289,6 +358,7 @@ class Connection implements RedisConnection {
 
   // Pauses at the limit and goes on at half of it, so that the socket isn't switched for every reply.
   #mustPause(): boolean {
+    if (this.#isBarred) return true
     const waitingBytes = this.#output.length + this.#bufferedBytes
     return this.#isPaused
       ? this.owedReplies > this.#maxPipelined / 2 || waitingBytes > this.#maxOutputBytes / 2
@@ -306,6 +376,11 @@ class Connection implements RedisConnection {
     this.closed()
     this.#options.destroy()
   }
+}
+
+function commandOf(entry: TableEntry, args: ByteString[]): ParsedCommand {
+  args[0] = entry.info.name
+  return { kind: 'command', info: entry.info, args }
 }
 
 export function createRedisConnection(options: RedisConnectionOptions): RedisConnection {

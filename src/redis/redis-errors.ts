@@ -10,6 +10,14 @@ export const BAD_CLIENT_NAME: ErrorReply = error(
   'ERR Client names cannot contain spaces, newlines or special characters.',
 )
 
+export const EXEC_WITHOUT_MULTI: ErrorReply = error('ERR EXEC without MULTI')
+export const EXEC_ABORTED: ErrorReply = error('EXECABORT Transaction discarded because of previous errors.')
+export const WATCH_IN_MULTI: ErrorReply = error('ERR WATCH inside MULTI is not allowed')
+
+export function execAborted(reason: ErrorReply): ErrorReply {
+  return error(`EXECABORT Transaction discarded because of: ${reason.text.replace(/^-?ERR /, '')}`)
+}
+
 const QUOTED_NAME_BYTES = 128
 const QUOTED_ARGUMENTS_BYTES = 128
 

@@ -1,5 +1,6 @@
 /** What a Redis connection remembers between commands. Owned by one connection; lost with it. */
 import type { ByteString } from '../base/bytes.ts'
+import { ClientTransaction } from './client-transaction.ts'
 import type { RespVersion } from './resp-encoder.ts'
 
 export const DEFAULT_USER = 'default'
@@ -24,6 +25,7 @@ export type RedisSession = {
   readonly database: 0
   /** For CLIENT LIST: `get`, `client|info`; empty before the first command. */
   lastCommand: string
+  readonly transaction: ClientTransaction
   /** Set by a command whose reply is the last one; the connection then closes. */
   closesAfterReply: boolean
 }
@@ -52,6 +54,7 @@ export function createRedisSession(setup: RedisSessionSetup): RedisSession {
     isAuthenticated: setup.isAuthenticated,
     database: 0,
     lastCommand: '',
+    transaction: new ClientTransaction(),
     closesAfterReply: false,
   }
 }

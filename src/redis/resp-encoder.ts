@@ -10,6 +10,7 @@
  *   error      -text              -text
  *   map        *2n                %n
  *   set        *n                 ~n
+ *   pairs      *2n                *n of *2
  *   double     $len               ,text
  *   boolean    :1 :0              #t #f
  *   verbatim   $len               =len+4 txt:…
@@ -74,6 +75,7 @@ export function encodeScalar(reply: Reply, protocol: RespVersion): ByteString | 
     case 'nilArray':
       return protocol === 2 ? '*-1\r\n' : '_\r\n'
     case 'map':
+    case 'pairs':
     case 'set':
       return null
     default:
@@ -95,6 +97,13 @@ function appendNested(reply: Reply, protocol: RespVersion, append: Append, depth
   } else if (reply.kind === 'map') {
     append(protocol === 2 ? `*${reply.entries.length * 2}\r\n` : `%${reply.entries.length}\r\n`)
     for (const [key, value] of reply.entries) {
+      appendNested(key, protocol, append, depth + 1)
+      appendNested(value, protocol, append, depth + 1)
+    }
+  } else if (reply.kind === 'pairs') {
+    append(`*${protocol === 2 ? reply.entries.length * 2 : reply.entries.length}\r\n`)
+    for (const [key, value] of reply.entries) {
+      if (protocol === 3) append('*2\r\n')
       appendNested(key, protocol, append, depth + 1)
       appendNested(value, protocol, append, depth + 1)
     }

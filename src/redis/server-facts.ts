@@ -26,6 +26,8 @@ export interface ServerFacts {
   /** Null when it isn't known at once; `expires`, the keys that have an expiry, is left out where nobody counts them. */
   keyspace(): { readonly keys: number; readonly expires?: number } | null
   usedMemoryBytes(): number
+  /** The most it was whenever somebody asked. */
+  peakMemoryBytes(): number
   connectedReplicas(): number
   /** Every open connection, in order of id. */
   sessions(): Iterable<RedisSession>

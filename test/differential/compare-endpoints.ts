@@ -6,7 +6,14 @@
 import { createSimRandom, type SimRandom } from '../../sim/random.ts'
 import type { ByteString } from '../../src/base/bytes.ts'
 import { sameReply } from './compare-replies.ts'
-import { ALL_KEYS, type Call, randomCall, randomKey, randomScanOptions } from './random-commands.ts'
+import {
+  ALL_KEYS,
+  type Call,
+  randomCall,
+  randomKey,
+  randomScanOptions,
+  randomTransactionCall,
+} from './random-commands.ts'
 import type { Endpoint } from './redis-server.ts'
 import { connectRespClient, type RespClient } from './resp-client.ts'
 import { isError, type WireReply } from './resp-reply.ts'
@@ -28,17 +35,27 @@ const SOON_MS = 15
 const SOON_PAUSE_MS = 60
 const SIZE_TIMEOUT_MS = 3000
 
-type Pair = { readonly left: RespClient; readonly right: RespClient; readonly history: Call[] }
+type Pair = {
+  readonly left: RespClient
+  readonly right: RespClient
+  readonly protocol: '2' | '3'
+  readonly history: Call[]
+}
 
 export async function compareEndpoints(comparison: Comparison): Promise<ComparisonResult> {
   const random = createSimRandom(comparison.seed)
-  const left = await connectRespClient(comparison.left)
-  const right = await connectRespClient(comparison.right)
-  const pair: Pair = { left, right, history: [] }
+  const [left, right] = await connectBoth(comparison)
+  const [otherLeft, otherRight] = await connectBoth(comparison)
+  const history: Call[] = []
+  const { protocol } = comparison
+  const pair: Pair = { left, right, protocol, history }
+  const other: Pair = { left: otherLeft, right: otherRight, protocol, history }
   try {
-    await both(pair, (client) => client.pipeline([['hello', comparison.protocol], ['flushall']]))
+    for (const one of [pair, other]) {
+      await both(one, (client) => client.pipeline([['hello', protocol], ['flushall']]))
+    }
     for (let step = 0; step < comparison.pipelines; step++) {
-      const difference = await runStep(pair, random)
+      const difference = await runStep(pair, other, random)
       if (difference !== null) {
         const title = `seed ${comparison.seed}, RESP${comparison.protocol}, after ${pair.history.length} calls`
         return { calls: pair.history.length, difference: `${title}: ${difference}` }
@@ -46,12 +63,16 @@ export async function compareEndpoints(comparison: Comparison): Promise<Comparis
     }
     return { calls: pair.history.length, difference: null }
   } finally {
-    left.close()
-    right.close()
+    for (const client of [left, right, otherLeft, otherRight]) client.close()
   }
 }
 
-function runStep(pair: Pair, random: SimRandom): Promise<string | null> {
+function connectBoth({ left, right }: Comparison): Promise<[RespClient, RespClient]> {
+  return Promise.all([connectRespClient(left), connectRespClient(right)])
+}
+
+function runStep(pair: Pair, other: Pair, random: SimRandom): Promise<string | null> {
+  if (random.chance(0.25)) return compareTransaction(pair, other, random)
   if (random.chance(0.1)) return compareScan(pair, randomScanOptions(random))
   if (random.chance(0.03)) return compareExpiry(pair, random)
   if (random.chance(0.1)) return compareSize(pair)
@@ -60,13 +81,39 @@ function runStep(pair: Pair, random: SimRandom): Promise<string | null> {
 }
 
 async function comparePipeline(pair: Pair, calls: readonly Call[]): Promise<string | null> {
+  if (calls.length === 0) return null
   const [left, right] = await both(pair, (client) => client.pipeline(calls))
   for (const [index, call] of calls.entries()) {
     pair.history.push(call)
     const [one, other] = [left[index] as WireReply, right[index] as WireReply]
-    if (!sameReply(call, one, other)) return describe(pair.history, one, other)
+    const isExec = (call[0] as string).toLowerCase() === 'exec'
+    const queued = isExec ? queuedBefore(calls, index) : []
+    if (!sameReply(call, one, other, queued)) return describe(pair.history, one, other)
   }
   return null
+}
+
+function queuedBefore(calls: readonly Call[], exec: number): readonly Call[] {
+  const multi = calls.findIndex((call) => call[0] === 'multi')
+  return calls.slice(multi + 1, exec).filter((call) => call[0] !== 'multi' && call[0] !== 'watch')
+}
+
+/**
+ * WATCH, then perhaps something of another connection, then a transaction: all of it in one pipeline,
+ * or in parts. Sometimes a queued command is wrong, or it ends otherwise.
+ */
+async function compareTransaction(pair: Pair, other: Pair, random: SimRandom): Promise<string | null> {
+  const watched = Array.from({ length: random.below(3) }, () => randomKey(random))
+  const watch: Call[] = watched.length > 0 ? [['watch', ...watched]] : []
+  const body = Array.from({ length: random.between(0, 8) }, () => randomTransactionCall(random))
+  const end = random.chance(0.85) ? 'exec' : random.pick(['discard', 'reset'])
+  const after: Call[] = end === 'reset' ? [['hello', pair.protocol], ['exec']] : [['get', randomKey(random)]]
+  const calls: Call[] = [['multi'], ...body, [end], ...after]
+  if (random.chance(0.3)) return comparePipeline(pair, [...watch, randomCall(random), ...calls])
+  const difference = await comparePipeline(pair, watch)
+  if (difference !== null) return difference
+  const between = Array.from({ length: random.below(3) }, () => randomCall(random))
+  return (await comparePipeline(random.chance(0.8) ? other : pair, between)) ?? comparePipeline(pair, calls)
 }
 
 /** Cursors are each server's own business; what a whole scan finds is not. */

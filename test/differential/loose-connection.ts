@@ -6,10 +6,10 @@ import { Buffer } from 'node:buffer'
 import type { ByteString } from '../../src/base/bytes.ts'
 import type { Reply } from '../../src/kv/reply.ts'
 import type { CommandTable } from '../../src/redis/command-table.ts'
+import type { ParsedCommand, ParsedTransaction } from '../../src/redis/data-request.ts'
 import { createRedisConfiguration } from '../../src/redis/redis-configuration.ts'
 import {
   createRedisConnection,
-  type ParsedCommand,
   type RedisConnection,
   type RedisConnectionOptions,
 } from '../../src/redis/redis-connection.ts'
@@ -54,6 +54,7 @@ export function createLooseServer(table: CommandTable, password: ByteString = ''
     isLoading: () => false,
     keyspace: () => ({ keys: 3, expires: 1 }),
     usedMemoryBytes: () => 3 * 1024 * 1024,
+    peakMemoryBytes: () => 4 * 1024 * 1024,
     connectedReplicas: () => 2,
     sessions: () => open.values(),
     closeSession: (id) => {
@@ -65,6 +66,11 @@ export function createLooseServer(table: CommandTable, password: ByteString = ''
 }
 
 export type Executor = (command: ParsedCommand, respond: (reply: Reply) => void) => void
+export type TransactionExecutor = (transaction: ParsedTransaction, respond: (reply: Reply) => void) => void
+
+type LooseOptions = Pick<RedisConnectionOptions, 'maxPipelined' | 'maxOutputBytes'> & {
+  readonly transact?: TransactionExecutor
+}
 
 export type LooseConnection = {
   readonly connection: RedisConnection
@@ -83,7 +89,7 @@ export type LooseConnection = {
 export function connectLoosely(
   server: LooseServer,
   execute: Executor,
-  limits: Pick<RedisConnectionOptions, 'maxPipelined' | 'maxOutputBytes'> = {},
+  { transact, ...limits }: LooseOptions = {},
 ): LooseConnection {
   const id = server.open.size + server.closedIds.length + 1
   const session = createRedisSession({
@@ -111,7 +117,11 @@ export function connectLoosely(
     session,
     server,
     table: server.commands as CommandTable,
-    execute,
+    execute: (request, respond) => {
+      if (request.kind === 'command') execute(request, respond)
+      else if (transact !== undefined) transact(request, respond)
+      else throw new Error('this test has no transactions')
+    },
     write: (bytes) => loose.writes.push(bytes),
     bufferedBytes: () => loose.bufferedBytes,
     endOfTurn: (run) => turnEnds.push(run),

@@ -7,8 +7,8 @@ import type { Done, NeedTime } from '../../src/base/machine.ts'
 import type { KvCommand } from '../../src/kv/command.ts'
 import { createKvMachine } from '../../src/kv/machine.ts'
 import type { Reply } from '../../src/kv/reply.ts'
+import type { ParsedCommand, ParsedTransaction } from '../../src/redis/data-request.ts'
 import { REDIS_COMMANDS } from '../../src/redis/redis-commands.ts'
-import type { ParsedCommand } from '../../src/redis/redis-connection.ts'
 import { createMachineHost } from '../machine-host.ts'
 import { connectLoosely, createLooseServer } from './loose-connection.ts'
 import type { RunningServer } from './redis-server.ts'
@@ -30,6 +30,11 @@ export async function startMachineEndpoint(): Promise<RunningServer> {
     host.query(command, { timeMs, seed, machineVersion: machine.version, clockMs: Date.now() })
 
   // As a leader would: reads at the applied state, unless time has to move first.
+  const transact = (request: ParsedTransaction, respond: (reply: Reply) => void): void => {
+    const { kind, watches } = request
+    const commands = request.commands.map(({ args }) => args)
+    respond(host.execute({ kind, watches, commands, session: null }, nextContext()).reply)
+  }
   const execute = ({ info, args }: ParsedCommand, respond: (reply: Reply) => void): void => {
     const command: KvCommand = { kind: 'client', args, session: null }
     if (!info.flags.includes('readonly')) {
@@ -48,7 +53,7 @@ export async function startMachineEndpoint(): Promise<RunningServer> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
-    const client = connectLoosely(facts, execute)
+    const client = connectLoosely(facts, execute, { transact })
     socket.on('data', (chunk: Buffer) => {
       client.connection.receive(chunk)
       client.endTurn()

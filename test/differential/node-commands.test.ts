@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { compareEndpoints } from './compare-endpoints.ts'
 import { type RunningNodes, startNodes } from './node-endpoint.ts'
-import { type RunningServer, redisServerMissing, startRedisServer } from './redis-server.ts'
+import { ONE_DATABASE, type RunningServer, redisServerMissing, startRedisServer } from './redis-server.ts'
 
 /** More of them: COMPARE_PIPELINES=5000 node --test test/differential/node-commands.test.ts */
 const PIPELINES = Number(process.env['COMPARE_PIPELINES'] ?? 60)
@@ -16,7 +16,7 @@ for (const { nodes, through, seed } of [
     let reference: RunningServer
     let ours: RunningNodes
     before(async () => {
-      reference = await startRedisServer()
+      reference = await startRedisServer(ONE_DATABASE)
       ours = await startNodes(nodes)
     })
     after(async () => {

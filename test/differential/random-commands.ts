@@ -198,6 +198,59 @@ function expire(time: (random: SimRandom) => ByteString, bad: readonly ByteStrin
   ]
 }
 
+const COUNTS: readonly ByteString[] = [
+  '0',
+  '1',
+  '-1',
+  '3',
+  '-5',
+  '100',
+  '9223372036854775807',
+  '-9223372036854775808',
+  'x',
+  '',
+]
+const DATABASES: readonly ByteString[] = [
+  '0',
+  '0',
+  '0',
+  '1',
+  '-1',
+  'x',
+  '',
+  '99999999999',
+  '9223372036854775808',
+]
+/** A hash is so small here that one call answers all of it, in some order. */
+const HSCAN_OPTIONS: readonly (readonly ByteString[])[] = [
+  ['COUNT', '100'],
+  ['match', '*'],
+  ['MATCH', 'f*', 'count', '50'],
+  ['COUNT', '0'],
+  ['COUNT', 'x'],
+  ['COUNT'],
+  ['TYPE', 'hash'],
+  ['bad', '1'],
+]
+
+function sortOptions(random: SimRandom): readonly ByteString[] {
+  return maybe(random, () =>
+    some(random, 3, () =>
+      random.pick([
+        ['ASC'],
+        ['desc'],
+        ['ALPHA'],
+        ['LIMIT', '0', random.pick(['1', 'x'])],
+        ['BY', 'nosort'],
+        ['GET', '#'],
+        ['STORE', key(random)],
+        ['bad'],
+      ]),
+    ),
+  )
+}
+
+const twoKeys: Make = (random) => [key(random), key(random)]
 const oneKey: Make = (random) => [key(random)]
 const manyKeys: Make = (random) => some(random, 4, () => [key(random)])
 const keyAndField: Make = (random) => [key(random), field(random)]
@@ -207,6 +260,13 @@ const keyAndPairs: Make = (random) => [key(random), ...some(random, 4, () => [fi
 /** Arguments behind the name, for each command of the key machine that answers the same on every server. */
 export const GENERATORS: Readonly<Record<string, Make>> = {
   append: (random) => [key(random), value(random)],
+  copy: (random) => [
+    key(random),
+    key(random),
+    ...maybe(random, () =>
+      some(random, 2, () => random.pick([['REPLACE'], ['db', '0'], ['DB', 'x'], ['bad'], ['DB', '1']])),
+    ),
+  ],
   decr: oneKey,
   decrby: (random) => [key(random), random.pick(NUMBERS)],
   del: manyKeys,
@@ -235,6 +295,14 @@ export const GENERATORS: Readonly<Record<string, Make>> = {
   hmget: keyAndFields,
   hmset: keyAndPairs,
   hset: keyAndPairs,
+  hrandfield: (random) => [
+    key(random),
+    ...maybe(random, () => [
+      random.pick(COUNTS),
+      ...maybe(random, () => [random.pick(['WITHVALUES', 'bad'])]),
+    ]),
+  ],
+  hscan: (random) => [key(random), '0', ...maybe(random, () => random.pick(HSCAN_OPTIONS))],
   hsetnx: (random) => [key(random), field(random), value(random)],
   hstrlen: keyAndField,
   hvals: oneKey,
@@ -242,9 +310,34 @@ export const GENERATORS: Readonly<Record<string, Make>> = {
   incrby: (random) => [key(random), random.pick(NUMBERS)],
   incrbyfloat: (random) => [key(random), random.pick(FLOATS)],
   keys: (random) => [random.pick(PATTERNS)],
+  lcs: (random) => [
+    key(random),
+    key(random),
+    ...maybe(random, () =>
+      some(random, 3, () =>
+        random.pick([
+          ['LEN'],
+          ['idx'],
+          ['IDX'],
+          ['WITHMATCHLEN'],
+          ['minmatchlen', random.pick(NUMBERS)],
+          ['bad'],
+        ]),
+      ),
+    ),
+  ],
+  'memory|usage': (random) => [
+    key(random),
+    ...maybe(random, () => ['samples', random.pick(['0', '3', '-1', 'x'])]),
+  ],
   mget: manyKeys,
   mset: (random) => some(random, 4, () => [key(random), value(random)]),
   msetnx: (random) => some(random, 3, () => [key(random), value(random)]),
+  move: (random) => [key(random), random.pick(DATABASES)],
+  'object|encoding': oneKey,
+  'object|freq': oneKey,
+  'object|idletime': oneKey,
+  'object|refcount': oneKey,
   persist: oneKey,
   pexpire: expire(inMilliseconds, BAD_TIMES),
   pexpireat: expire(atMillisecond, BAD_TIMES),
@@ -253,10 +346,16 @@ export const GENERATORS: Readonly<Record<string, Make>> = {
   pttl: oneKey,
   set: (random) => [key(random), value(random), ...setOptions(random)],
   randomkey: () => [],
+  rename: twoKeys,
+  renamenx: twoKeys,
   setex: (random) => [key(random), badOr(random, BAD_SECONDS, inSeconds), value(random)],
   setnx: (random) => [key(random), value(random)],
   setrange: (random) => [key(random), random.pick(OFFSETS), value(random)],
+  sort: (random) => [key(random), ...sortOptions(random)],
+  sort_ro: (random) => [key(random), ...sortOptions(random)],
   strlen: oneKey,
+  substr: (random) => [key(random), random.pick(OFFSETS), random.pick(OFFSETS)],
+  swapdb: (random) => [random.pick(DATABASES), random.pick(DATABASES)],
   touch: manyKeys,
   ttl: oneKey,
   type: oneKey,
@@ -264,7 +363,17 @@ export const GENERATORS: Readonly<Record<string, Make>> = {
 }
 
 /** Drawn more often, so that there is something to read. */
-const WRITERS: readonly string[] = ['set', 'set', 'hset', 'mset', 'append', 'incr', 'expire']
+const WRITERS: readonly string[] = [
+  'set',
+  'set',
+  'hset',
+  'mset',
+  'append',
+  'incr',
+  'expire',
+  'copy',
+  'rename',
+]
 const RARE: ReadonlySet<string> = new Set(['flushall', 'flushdb'])
 const NAMES = Object.keys(GENERATORS).filter((name) => !RARE.has(name))
 
@@ -280,7 +389,7 @@ export function randomCall(random: SimRandom): Call {
   const mistake = random.below(25)
   if (mistake === 0) args.pop()
   else if (mistake === 1) args.push(value(random))
-  return [random.chance(0.1) ? name.toUpperCase() : name, ...args]
+  return [...(random.chance(0.1) ? name.toUpperCase() : name).split('|'), ...args]
 }
 
 /** Options of SCAN, mostly good ones. */
@@ -299,3 +408,20 @@ export function randomKey(random: SimRandom): ByteString {
 }
 
 export const ALL_KEYS: readonly ByteString[] = KEYS
+
+/** What a transaction queues: sometimes a command of the connection, or one that is wrong. */
+export function randomTransactionCall(random: SimRandom): Call {
+  const others: readonly Call[] = [
+    ['ping'],
+    ['echo', 'x'],
+    ['select', '0'],
+    ['nosuch', 'a'],
+    ['multi'],
+    ['watch', 'a'],
+    ['unwatch'],
+    ['client', 'getname'],
+    ['client', 'setname', 'n'],
+    ['get'],
+  ]
+  return random.chance(0.08) ? random.pick(others) : randomCall(random)
+}

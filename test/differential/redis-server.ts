@@ -13,6 +13,9 @@ export type Endpoint = { readonly host: string; readonly port: number }
 export type RunningServer = { readonly endpoint: Endpoint; stop(): Promise<void> }
 export type RunningRedis = RunningServer & { readonly pid: number }
 
+/** As many as we have. */
+export const ONE_DATABASE: readonly string[] = ['--databases', '1']
+
 const HOST = '127.0.0.1'
 const START_ATTEMPTS = 3
 const CONNECT_ATTEMPTS = 600

@@ -3,7 +3,7 @@ import type { RedisSession } from '../redis-session.ts'
 
 /**
  * One connection as CLIENT LIST shows it, with its line end. Redis' fields and order; sizes of
- * buffers, which nothing here measures, are left out. (Subscriptions and MULTI: none yet.)
+ * buffers, which nothing here measures, are left out. (Subscriptions: none yet.)
  */
 export function clientLine(session: RedisSession, nowMs: number): ByteString {
   const fields: readonly (readonly [string, string | number])[] = [
@@ -13,12 +13,12 @@ export function clientLine(session: RedisSession, nowMs: number): ByteString {
     ['name', session.name],
     ['age', wholeSeconds(nowMs - session.connectedAtMs)],
     ['idle', wholeSeconds(nowMs - session.lastActiveAtMs)],
-    ['flags', 'N'],
+    ['flags', session.transaction.isOpen ? 'x' : 'N'],
     ['db', session.database],
     ['sub', 0],
     ['psub', 0],
     ['ssub', 0],
-    ['multi', -1],
+    ['multi', session.transaction.queuedCommands],
     ['events', 'r'],
     ['cmd', session.lastCommand === '' ? 'NULL' : session.lastCommand],
     ['user', session.user],

@@ -14,6 +14,8 @@ export const RESET: RedisCommandSpec = {
     since: '6.2.0',
   }),
   run: (session, _args, server) => {
+    session.transaction.take()
+    session.transaction.unwatch()
     session.protocol = 2
     session.name = ''
     session.user = DEFAULT_USER

@@ -1,21 +1,26 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Reply } from '../../kv/reply.ts'
-import type { ParsedCommand } from '../../redis/redis-connection.ts'
+import type { DataRequest, ParsedCommand } from '../../redis/data-request.ts'
 import { CommandOrder } from './command-order.ts'
+
+function nameOf(request: DataRequest): string {
+  assert.ok(request.kind === 'command')
+  return request.args[0] as string
+}
 
 class Harness {
   readonly started: string[] = []
   readonly answered: string[] = []
   readonly #open = new Map<string, (reply: Reply) => void>()
   readonly order = new CommandOrder((command, _isWrite, respond) => {
-    const name = command.args[0] as string
+    const name = nameOf(command)
     this.started.push(name)
     this.#open.set(name, respond)
   })
 
   send(name: string): void {
-    const command = { info: {}, args: [name] } as unknown as ParsedCommand
+    const command = { kind: 'command', info: {}, args: [name] } as unknown as ParsedCommand
     this.order.add(command, name.startsWith('w'), () => this.answered.push(name))
   }
 
@@ -60,11 +65,13 @@ test('thousands of held commands that are refused at once do not exhaust the sta
   const answers: Reply[] = []
   const waiting: ((reply: Reply) => void)[] = []
   const order = new CommandOrder((command, _isWrite, respond) => {
-    if (command.args[0] === 'slow') waiting.push(respond)
+    if (nameOf(command) === 'slow') waiting.push(respond)
     else respond(null)
   })
   const add = (name: string, isWrite: boolean): void =>
-    order.add({ info: {}, args: [name] } as unknown as ParsedCommand, isWrite, (reply) => answers.push(reply))
+    order.add({ kind: 'command', info: {}, args: [name] } as unknown as ParsedCommand, isWrite, (reply) =>
+      answers.push(reply),
+    )
   add('slow', true)
   for (let count = 0; count < 10_000; count++) add('refused', count % 2 === 1)
   assert.equal(answers.length, 0)

@@ -6,11 +6,11 @@
  */
 import assert from 'node:assert/strict'
 import type { Reply } from '../../kv/reply.ts'
-import type { ParsedCommand } from '../../redis/redis-connection.ts'
+import type { DataRequest } from '../../redis/data-request.ts'
 
-type Submit = (command: ParsedCommand, isWrite: boolean, respond: (reply: Reply) => void) => void
+type Submit = (command: DataRequest, isWrite: boolean, respond: (reply: Reply) => void) => void
 type Held = {
-  readonly command: ParsedCommand
+  readonly command: DataRequest
   readonly isWrite: boolean
   readonly respond: (reply: Reply) => void
 }
@@ -28,7 +28,7 @@ export class CommandOrder {
     this.#submit = submit
   }
 
-  add(command: ParsedCommand, isWrite: boolean, respond: (reply: Reply) => void): void {
+  add(command: DataRequest, isWrite: boolean, respond: (reply: Reply) => void): void {
     if (this.#heldHead < this.#held.length || this.#mustWait(isWrite))
       this.#held.push({ command, isWrite, respond })
     else this.#start(command, isWrite, respond)
@@ -38,7 +38,7 @@ export class CommandOrder {
     return isWrite ? this.#openReads > 0 : this.#openWrites > 0
   }
 
-  #start(command: ParsedCommand, isWrite: boolean, respond: (reply: Reply) => void): void {
+  #start(command: DataRequest, isWrite: boolean, respond: (reply: Reply) => void): void {
     if (isWrite) this.#openWrites += 1
     else this.#openReads += 1
     this.#submit(command, isWrite, (reply) => {

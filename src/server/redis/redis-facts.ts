@@ -21,6 +21,12 @@ export type RedisFactsOptions = {
 }
 
 export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
+  let peakBytes = 0
+  const measureMemory = (): number => {
+    const usedBytes = options.memoryBytes()
+    peakBytes = Math.max(peakBytes, usedBytes)
+    return usedBytes
+  }
   return {
     commands: options.table,
     configuration: options.configuration,
@@ -35,7 +41,11 @@ export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
       const keys = options.keyCount()
       return keys === null ? null : { keys }
     },
-    usedMemoryBytes: options.memoryBytes,
+    usedMemoryBytes: () => measureMemory(),
+    peakMemoryBytes: () => {
+      measureMemory()
+      return peakBytes
+    },
     connectedReplicas: () => (options.leadsData() ? dataReplicas(options.status()) - 1 : 0),
     sessions: () => options.service().sessions(),
     closeSession: (id) => options.service().closeSession(id),

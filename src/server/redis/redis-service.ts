@@ -15,11 +15,8 @@ import { commandKeys } from '../../kv/command-keys.ts'
 import { error, type Reply } from '../../kv/reply.ts'
 import { slotOf } from '../../kv/slot.ts'
 import type { CommandTable } from '../../redis/command-table.ts'
-import {
-  createRedisConnection,
-  type ParsedCommand,
-  type RedisConnection,
-} from '../../redis/redis-connection.ts'
+import type { DataRequest } from '../../redis/data-request.ts'
+import { createRedisConnection, type RedisConnection } from '../../redis/redis-connection.ts'
 import { createRedisSession, type RedisSession } from '../../redis/redis-session.ts'
 import type { ServerFacts } from '../../redis/server-facts.ts'
 import type { GroupRouter } from '../routing/group-router.ts'
@@ -45,7 +42,7 @@ type Client = {
 }
 
 type Parked = {
-  readonly parsed: ParsedCommand
+  readonly parsed: DataRequest
   readonly lane: WriteLane | null
   readonly respond: (reply: Reply) => void
   readonly untilMs: number
@@ -54,6 +51,7 @@ type Parked = {
 const TOO_MANY_CLIENTS = '-ERR max number of clients reached\r\n'
 /** What a command takes in the log beside its arguments. */
 const COMMAND_OVERHEAD_BYTES = 16
+const WATCH_OVERHEAD_BYTES = 10
 
 export class RedisService {
   readonly #options: RedisServiceOptions
@@ -181,7 +179,7 @@ export class RedisService {
       session,
       server: facts,
       table,
-      execute: (command, respond) => order.add(command, isWriteCommand(command), respond),
+      execute: (command, respond) => order.add(command, isWriteRequest(command), respond),
       write: (bytes: ByteString) => connection.write(bytes),
       bufferedBytes: () => connection.bufferedBytes,
       endOfTurn: (run) => clock.endOfTurn(run),
@@ -192,7 +190,7 @@ export class RedisService {
   }
 
   /** `lane`: of this connection's writes; null for a read. */
-  #submit(parsed: ParsedCommand, lane: WriteLane | null, respond: (reply: Reply) => void): void {
+  #submit(parsed: DataRequest, lane: WriteLane | null, respond: (reply: Reply) => void): void {
     const router = this.#options.router()
     // Behind those that wait, too: nothing may overtake.
     if (router === null || this.#options.facts.isLoading() || this.#parked.length > 0) {
@@ -208,9 +206,7 @@ export class RedisService {
       respond(CROSS_SLOT)
       return
     }
-    let bytes = COMMAND_OVERHEAD_BYTES
-    for (const argument of parsed.args) bytes += argument.length
-    const command: KvCommand = { kind: 'client', args: parsed.args, session: null }
+    const { command, bytes } = toMachine(parsed)
     router.submit({ group, isWrite: lane !== null, command, bytes, lane }, respond, (failure) =>
       respond(error(redisErrorLine(failureError(failure)))),
     )
@@ -242,20 +238,53 @@ export class RedisService {
     })
   }
 
-  /** One group for all keys of a command; commands without keys go to the first. */
-  #groupOf({ info, args }: ParsedCommand): GroupId | null | 'crossSlot' {
+  /** One group for all keys of a request; commands without keys go to the first. */
+  #groupOf(request: DataRequest): GroupId | null | 'crossSlot' {
     const { groupOfSlot } = this.#options
-    if (info.keys === null) return groupOfSlot(0)
-    if (info.keys.first === info.keys.last) return groupOfSlot(slotOf(args[info.keys.first] as ByteString))
+    if (request.kind === 'command') {
+      const { info, args } = request
+      if (info.keys === null) return groupOfSlot(0)
+      if (info.keys.first === info.keys.last) return groupOfSlot(slotOf(args[info.keys.first] as ByteString))
+    }
     let owner: GroupId | null = null
-    for (const key of commandKeys(info, args)) {
-      const group = groupOfSlot(slotOf(key))
+    for (const slot of slotsOf(request)) {
+      const group = groupOfSlot(slot)
       if (group === null) return null
       if (owner !== null && owner !== group) return 'crossSlot'
       owner = group
     }
-    return owner
+    return owner ?? groupOfSlot(0)
   }
+}
+
+function* slotsOf(request: DataRequest): Iterable<number> {
+  if (request.kind === 'transaction') {
+    for (const { key } of request.watches) yield slotOf(key)
+    for (const command of request.commands) {
+      if (command.info.keys === null) yield 0
+      yield* slotsOf(command)
+    }
+    return
+  }
+  for (const key of commandKeys(request.info, request.args)) yield slotOf(key)
+}
+
+function toMachine(request: DataRequest): { readonly command: KvCommand; readonly bytes: number } {
+  if (request.kind === 'command') {
+    const command = { kind: 'client', args: request.args, session: null } as const
+    return { command, bytes: bytesOf(request.args) }
+  }
+  const { watches } = request
+  const commands = request.commands.map(({ args }) => args)
+  let bytes = bytesOf(watches.map(({ key }) => key)) + watches.length * WATCH_OVERHEAD_BYTES
+  for (const args of commands) bytes += bytesOf(args)
+  return { command: { kind: 'transaction', watches, commands, session: null }, bytes }
+}
+
+function bytesOf(args: readonly ByteString[]): number {
+  let bytes = COMMAND_OVERHEAD_BYTES
+  for (const argument of args) bytes += argument.length
+  return bytes
 }
 
 const DRAIN_POLL_MS = 2
@@ -271,7 +300,10 @@ const CROSS_SLOT = error("CROSSSLOT Keys in request don't hash to the same slot"
 
 const writeCommands = new WeakMap<CommandInfo, boolean>()
 
-function isWriteCommand({ info }: ParsedCommand): boolean {
+function isWriteRequest(request: DataRequest): boolean {
+  // Also when it only reads: its commands see one moment of the log.
+  if (request.kind === 'transaction') return true
+  const { info } = request
   const known = writeCommands.get(info)
   if (known !== undefined) return known
   const isWrite = info.flags.includes('write')

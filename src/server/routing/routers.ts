@@ -80,7 +80,7 @@ export class Routers {
       forwarder: keysForwarder,
       tagForRetry: (command) => tag(session, command),
       releaseTag: (command, reply) => {
-        if (command.kind === 'client' && command.session !== null) session.release(command.session)
+        if ('session' in command && command.session !== null) session.release(command.session)
         if (reply !== null && isSessionError(reply)) session.renew()
       },
     })
@@ -103,7 +103,7 @@ function isSessionError(reply: Reply): boolean {
 }
 
 function tag(session: GatewaySession, command: KvCommand): KvCommand | null {
-  if (command.kind !== 'client') return command
+  if (!('session' in command)) return command
   if (command.session !== null) return { ...command, session: session.refresh(command.session) }
   return session.hasRoom ? { ...command, session: session.open() } : null
 }

@@ -1,0 +1,24 @@
+/** OBJECT IDLETIME key */
+import type { ByteString } from '../../base/bytes.ts'
+import type { KvCommandSpec } from '../command-spec.ts'
+
+export const objectIdletimeCommand: KvCommandSpec = {
+  info: {
+    name: 'object|idletime',
+    arity: 3,
+    flags: ['readonly'],
+    keys: { first: 2, last: 2, step: 1 },
+    categories: ['@keyspace'],
+    docs: {
+      summary: 'Answers 0: reads leave no mark, so how long nobody used a key is not known.',
+      since: '2.2.3',
+      group: 'generic',
+      complexity: 'O(1)',
+    },
+  },
+  execute(transaction, args) {
+    const entry = transaction.open(args[2] as ByteString)
+    if (entry === undefined) return undefined
+    return entry.live === null ? null : 0
+  },
+}

@@ -1,0 +1,20 @@
+/** SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] */
+import type { KvCommandSpec } from '../command-spec.ts'
+import { sortKey } from '../sort.ts'
+
+export const sortRoCommand: KvCommandSpec = {
+  info: {
+    name: 'sort_ro',
+    arity: -2,
+    flags: ['readonly'],
+    keys: { first: 1, last: 1, step: 1 },
+    categories: ['@dangerous', '@list', '@set', '@sortedset'],
+    docs: {
+      summary: 'Refused for strings and hashes; a key that does not exist is an empty list.',
+      since: '7.0.0',
+      group: 'generic',
+      complexity: 'O(1)',
+    },
+  },
+  execute: (transaction, args) => sortKey(transaction, args, false),
+}
