@@ -116,11 +116,15 @@ async function main(): Promise<number> {
     if (existsSync(evidence) && readdirSync(evidence).length === 0) rmdirSync(evidence)
   })
   const report = new NemesisReport({ seed: Number(values.seed), faults, evidence })
+  // A process of ours that still runs must not keep a run that failed from ending.
   const world = await createWorld({
     nodes: Number(values.nodes),
     seed: Number(values.seed),
     isInside: values.inside,
     syncsNothing: values['no-sync'],
+  }).catch((error: unknown) => {
+    console.error(error)
+    process.exit(1)
   })
   let isOver = false
   try {

@@ -46,6 +46,8 @@ export type StatusView = {
 
 /** The group whose leader is killed: the one that owns the keys. */
 export const DATA_GROUP = 1
+/** Of each group, however many nodes there are. */
+const VOTERS = 3
 const SETTLED_MS_MAX = 60_000
 const POLL_MS = 20
 const STATUS_MS_MAX = 2_000
@@ -97,7 +99,9 @@ export async function startCluster(options: ClusterOptions): Promise<RealCluster
     for (const node of others) await node.start([`--join=${first.peer.host}:${first.peer.port}`])
     await cluster.untilSettled()
   } catch (error) {
-    await cluster.destroy()
+    // What is mounted in it goes with the process, and the directory then.
+    if (options.prepareHome === undefined) await cluster.destroy()
+    else await cluster.stopAll()
     throw error
   }
   return cluster
@@ -182,14 +186,20 @@ export class RealCluster {
   }
 }
 
+/** As the nodes that have a replica of the group see it. */
 function leaderOf(statuses: readonly StatusView[]): string | null {
-  const leaders = statuses.map(({ groups }) => groups.find(({ gid }) => gid === DATA_GROUP)?.leader ?? null)
+  const leaders = statuses.flatMap(({ groups }) =>
+    groups.filter(({ gid }) => gid === DATA_GROUP).map(({ leader }) => leader),
+  )
   const [first] = leaders
   return first !== undefined && first !== null && leaders.every((leader) => leader === first) ? first : null
 }
 
 function findTrouble(statuses: readonly StatusView[], count: number): string | null {
   if (statuses.length < count) return `${statuses.length} of ${count} nodes answer`
+  const votersMin = Math.min(VOTERS, count)
+  const serving = statuses.filter(({ groups }) => groups.some(({ gid }) => gid === DATA_GROUP))
+  if (serving.length < votersMin) return `${serving.length} nodes have a replica of the data group`
   if (leaderOf(statuses) === null) return 'the nodes do not agree on a leader'
   for (const { nodeId, groups } of statuses) {
     for (const { gid, leader, replicas, local } of groups) {
@@ -198,7 +208,7 @@ function findTrouble(statuses: readonly StatusView[], count: number): string | n
       if (local.applyLag > APPLY_LAG_MAX)
         return `group ${gid} on ${nodeId} has ${local.applyLag} entries to apply`
       const voters = replicas.filter(({ role }) => role === 'voter').length
-      if (voters !== count) return `group ${gid} on ${nodeId} has ${voters} voters`
+      if (voters !== votersMin) return `group ${gid} on ${nodeId} has ${voters} voters`
       if (leader === null) return `group ${gid} on ${nodeId} knows no leader`
       const behind = leader === nodeId ? replicas.find(({ lag }) => (lag ?? 0) > LAG_MAX) : undefined
       if (behind !== undefined) return `group ${gid}: ${behind.nodeId} is ${behind.lag} entries behind`
