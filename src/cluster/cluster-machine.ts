@@ -6,7 +6,7 @@
  */
 import { type ByteReader, MalformedBytes } from '../base/byte-reader.ts'
 import type { ByteWriter } from '../base/byte-writer.ts'
-import { bytesToUtf8, utf8ToBytes } from '../base/bytes.ts'
+import { type ByteString, bytesToUtf8, utf8ToBytes } from '../base/bytes.ts'
 import { makeGroupId, makeReplicaId, type NodeId, type ReplicaId, SLOT_COUNT } from '../base/ids.ts'
 import type { Done, Machine, MachineView, Need } from '../base/machine.ts'
 import { META_PARTITION, META_PREFIX } from '../base/machine.ts'
@@ -41,6 +41,7 @@ export type ClusterReply =
   | { readonly kind: 'refused'; readonly reason: string }
 
 export function createClusterMachine(): Machine<ClusterCommand, ClusterReply> {
+  const read = rememberLast(decodeCatalog)
   return {
     version: MACHINE_VERSION,
     partitionOf: () => META_PARTITION,
@@ -48,11 +49,18 @@ export function createClusterMachine(): Machine<ClusterCommand, ClusterReply> {
     decode: (reader) => readJson(reader) as ClusterCommand,
     execute: (view, command) => {
       const stored = view.get(CATALOG_KEY)
-      return stored === undefined
-        ? NEED_CATALOG
-        : change(stored === null ? null : decodeCatalog(stored), command)
+      return stored === undefined ? NEED_CATALOG : change(stored === null ? null : read(stored), command)
     },
-    query: (view) => answer(view),
+    query: (view) => answer(view, read),
+  }
+}
+
+/** Most commands change nothing: the same bytes are read again and again, and a catalog is never modified. */
+function rememberLast(decode: (bytes: ByteString) => Catalog): (bytes: ByteString) => Catalog {
+  let last: { readonly bytes: ByteString; readonly catalog: Catalog } | null = null
+  return (bytes) => {
+    if (last === null || last.bytes !== bytes) last = { bytes, catalog: decode(bytes) }
+    return last.catalog
   }
 }
 
@@ -71,11 +79,11 @@ export function readJson(reader: ByteReader): unknown {
 
 const NEED_CATALOG: Need = { kind: 'need', keys: [CATALOG_KEY], ranges: [] }
 
-function answer(view: MachineView): Done<ClusterReply> | Need {
+function answer(view: MachineView, read: (bytes: ByteString) => Catalog): Done<ClusterReply> | Need {
   const stored = view.get(CATALOG_KEY)
   if (stored === undefined) return NEED_CATALOG
   if (stored === null) return refuse('the cluster is not founded yet')
-  return reply({ kind: 'catalog', catalog: decodeCatalog(stored) })
+  return reply({ kind: 'catalog', catalog: read(stored) })
 }
 
 function change(catalog: Catalog | null, command: ClusterCommand): Done<ClusterReply> {

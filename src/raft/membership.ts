@@ -17,6 +17,19 @@ export const MEMBERS_MAX = 63
 /** A replica that is joining starts with this: it listens, and learns its place from the log. */
 export const EMPTY_MEMBERSHIP: Membership = { voters: [], votersOutgoing: [], learners: [], learnersNext: [] }
 
+export function isSameMembership(left: Membership, right: Membership): boolean {
+  return (
+    isSameList(left.voters, right.voters) &&
+    isSameList(left.votersOutgoing, right.votersOutgoing) &&
+    isSameList(left.learners, right.learners) &&
+    isSameList(left.learnersNext, right.learnersNext)
+  )
+}
+
+function isSameList(left: readonly ReplicaId[], right: readonly ReplicaId[]): boolean {
+  return left.length === right.length && left.every((id, at) => id === right[at])
+}
+
 export function isJoint(membership: Membership): boolean {
   return membership.votersOutgoing.length > 0
 }

@@ -389,16 +389,20 @@ export class Group<Command, Reply> {
   }
 
   #send(messages: readonly Message[]): void {
-    if (messages.length === 0) return
+    const [first] = messages
+    if (first === undefined) return
+    const { transport } = this.#world
+    if (messages.length === 1) {
+      transport.sendRaft(this.id, first.to, [encoded(first)])
+      return
+    }
     const byPeer = new Map<ReplicaId, Uint8Array[]>()
     for (const message of messages) {
-      const writer = new ByteWriter()
-      encodeMessage(message, writer)
-      const encoded = byPeer.get(message.to)
-      if (encoded === undefined) byPeer.set(message.to, [writer.takeBytes()])
-      else encoded.push(writer.takeBytes())
+      const others = byPeer.get(message.to)
+      if (others === undefined) byPeer.set(message.to, [encoded(message)])
+      else others.push(encoded(message))
     }
-    for (const [peer, encoded] of byPeer) this.#world.transport.sendRaft(this.id, peer, encoded)
+    for (const [peer, bytes] of byPeer) transport.sendRaft(this.id, peer, bytes)
   }
 
   #sendSnapshot(request: SnapshotRequest): void {
@@ -522,6 +526,12 @@ export class Group<Command, Reply> {
     this.#knownLeader = leader
     this.#callbacks.onChange()
   }
+}
+
+function encoded(message: Message): Uint8Array {
+  const writer = new ByteWriter()
+  encodeMessage(message, writer)
+  return writer.takeBytes()
 }
 
 function isOnlyVoter({ voters, votersOutgoing }: Membership, self: ReplicaId): boolean {

@@ -11,6 +11,7 @@ import { type KeyRange, type KeyValue, META_PREFIX } from '../base/machine.ts'
 
 /** What one overlay entry costs besides its bytes. */
 const ENTRY_OVERHEAD_BYTES = 96
+const META_CODE = META_PREFIX.charCodeAt(0)
 
 type Records = Map<ByteString, ByteString | null>
 
@@ -122,7 +123,7 @@ export class Overlay {
 }
 
 export function isMetaKey(key: ByteString): boolean {
-  return key.charCodeAt(0) === META_PREFIX.charCodeAt(0)
+  return key.charCodeAt(0) === META_CODE
 }
 
 function makeLayer(): Layer {

@@ -109,12 +109,18 @@ export class Transport {
   }
 
   sendRaft(group: GroupId, to: ReplicaId, messages: readonly Uint8Array[]): void {
+    const link = this.#links.get(to)
+    // Nothing is made for a peer that is gone: as long as it is, every heartbeat comes this way.
+    if (link?.isUp !== true) {
+      this.#callbacks.onUnreachable(to)
+      return
+    }
     const frame = makeFrame(FrameType.raft, (writer) => {
       writer.varint(group)
       writer.varint(messages.length)
       for (const message of messages) writer.bytes(message)
     })
-    if (this.#links.get(to)?.send(frame) !== true) this.#callbacks.onUnreachable(to)
+    if (!link.send(frame)) this.#callbacks.onUnreachable(to)
   }
 
   /** False when it was dropped. */
