@@ -39,6 +39,7 @@ export function drawOptions(random: SimRandom): HostOptions {
     maxInflightBytes: random.pick([1, 80, 400, 100_000]),
     maxUncommittedBytes: random.pick([1, 200, 2000, 1_000_000]),
     maxApplyBytes: random.pick([1, 50, 1_000_000]),
+    maxCampaignLagBytes: random.pick([1, 50, 1_000_000]),
     random: () => 0,
   }
 }

@@ -96,6 +96,7 @@ function smallGroupOptions(random: SimRandom): Partial<GroupOptions> {
     maxMessageBytes: random.pick([1, 64]) * KIB,
     maxInflightMessages: random.pick([1, 4, 256]),
     maxApplyBytes: random.pick([1, 64]) * KIB,
+    maxCampaignLagBytes: 4 * KIB,
     proposer: {
       ...DEFAULT_GROUP_OPTIONS.proposer,
       entryCommandsMax: random.pick([1, 3, 4_096]),

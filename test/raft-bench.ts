@@ -64,6 +64,7 @@ export class Bench {
         maxInflightBytes: 10_000,
         maxUncommittedBytes: 10_000,
         maxApplyBytes: 10_000,
+        maxCampaignLagBytes: 10_000,
         random: () => 0,
         ...options,
       },

@@ -94,7 +94,7 @@ describe('the table of errnos', () => {
     ['EPERM', 'permission', false, 'MISCONF'],
     ['EAGAIN', 'temporary', true, 'TRYAGAIN'],
     ['EUCLEAN', 'corruption', true, 'ERR'],
-    ['LEVEL_CORRUPTION', 'corruption', true, 'MISCONF'],
+    ['LEVEL_CORRUPTION', 'corruption', false, 'MISCONF'],
     ['ECONNREFUSED', 'network', true, 'TRYAGAIN'],
     ['ECONNRESET', 'network', true, 'TRYAGAIN'],
     ['ETIMEDOUT', 'network', true, 'TRYAGAIN'],

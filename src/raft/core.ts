@@ -65,6 +65,8 @@ export type Core = {
   heartbeatElapsed: number
   /** Ticks until the campaign that a closed connection asked for. */
   hintedCampaignIn: number | null
+  /** Election timeouts that were left to the others, since this replica has too much to apply. */
+  campaignsDeferred: number
   /** The latest pre-vote that a live leader kept us from answering; answered once that leader is forgotten. */
   heldPreVote: PreVote | null
   readonly votes: Map<ReplicaId, boolean>
@@ -130,6 +132,7 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     electionTimeout: 0,
     heartbeatElapsed: 0,
     hintedCampaignIn: null,
+    campaignsDeferred: 0,
     heldPreVote: null,
     votes: new Map(),
     peers: [],
@@ -212,6 +215,13 @@ export function isPromotable(core: Core): boolean {
   return mayBeNeeded(core) && core.mayVoteFrom === null && core.installing === null
 }
 
+/** It would have much to apply before it could serve as a leader. */
+export function isLagging(core: Core): boolean {
+  const { log, applied, options } = core
+  if (applied < log.base.index || applied >= log.lastIndex) return false
+  return log.bytesBetween(applied, log.lastIndex) > options.maxCampaignLagBytes
+}
+
 /**
  * Voters are, and so is a voter that the latest membership removes, until that is committed: it may be
  * the only one whose log can win, with the votes of the others (thesis §4.2.2).
@@ -268,6 +278,7 @@ function assertOptions(options: RaftOptions): void {
     options.maxInflightBytes,
     options.maxUncommittedBytes,
     options.maxApplyBytes,
+    options.maxCampaignLagBytes,
   ]) {
     assert(Number.isSafeInteger(limit) && limit >= 1, `a limit is ${limit}`)
   }

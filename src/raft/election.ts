@@ -17,7 +17,7 @@ import assert from 'node:assert/strict'
 import type { ReplicaId } from '../base/ids.ts'
 import type { LogPosition, Term } from '../base/log-entry.ts'
 import type { Core } from './core.ts'
-import { isPromotable, isRepairing, resetElectionTimer, send, sendAfterPersist } from './core.ts'
+import { isLagging, isPromotable, isRepairing, resetElectionTimer, send, sendAfterPersist } from './core.ts'
 import { allVoters } from './membership.ts'
 import type { PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply } from './message.ts'
 import { voteOutcome } from './quorum.ts'
@@ -26,6 +26,9 @@ import { becomeCandidate, becomeFollower, becomePreCandidate, leaveRole } from '
 
 /** Between the campaigns of replicas that see the same connection close: longer than an election takes. */
 const HINT_RANK_TICKS = 2
+
+/** Election timeouts in a row that a replica with much to apply leaves to the others; they may have no less. */
+const DEFERRED_CAMPAIGNS_MAX = 1
 
 /** Followers and candidates. */
 export function tickElection(core: Core): void {
@@ -39,7 +42,20 @@ export function tickElection(core: Core): void {
     resetElectionTimer(core)
     return
   }
-  if (core.electionElapsed >= core.electionTimeout) campaign(core)
+  if (core.electionElapsed < core.electionTimeout) return
+  if (mustDefer(core)) deferCampaign(core)
+  else campaign(core)
+}
+
+function mustDefer(core: Core): boolean {
+  return core.campaignsDeferred < DEFERRED_CAMPAIGNS_MAX && isLagging(core) && otherVoters(core).length > 0
+}
+
+/** Grants what the others ask for meanwhile. */
+function deferCampaign(core: Core): void {
+  core.campaignsDeferred++
+  forgetLeader(core)
+  resetElectionTimer(core)
 }
 
 /** Asks for pre-votes. Does nothing on a leader, nor where this replica must not lead. */
@@ -169,7 +185,7 @@ export function handleTimeoutNow(core: Core, message: TimeoutNow): void {
 /**
  * The connection to `peer` closed. If it leads, its process is probably gone: forget it, so that
  * others may campaign, and campaign in an order that all can tell: the lowest id at once, the others a
- * little later each, unless somebody has won or asked for a vote by then. A candidate whose log is too short
+ * little later each, and who has much to apply after all of them, unless somebody has won or asked for a vote by then. A candidate whose log is too short
  * is refused and loses only its own turn.
  */
 export function peerClosed(core: Core, peer: ReplicaId): void {
@@ -177,7 +193,7 @@ export function peerClosed(core: Core, peer: ReplicaId): void {
   const candidates = allVoters(core.memberships.current).filter((id) => id !== peer)
   const place = candidates.indexOf(core.id)
   // One that is being removed comes last.
-  const rank = place === -1 ? candidates.length : place
+  const rank = (place === -1 ? candidates.length : place) + (isLagging(core) ? candidates.length : 0)
   const hasGranted = forgetLeader(core)
   if (!isPromotable(core)) return
   if (rank === 0 && !hasGranted) campaign(core)

@@ -29,6 +29,7 @@ export function followLeader(core: Core, from: ReplicaId): void {
   }
   core.electionElapsed = 0
   core.hintedCampaignIn = null
+  core.campaignsDeferred = 0
 }
 
 export function handleAppend(core: Core, message: Append): void {

@@ -33,6 +33,8 @@ export type RaftOptions = {
   readonly maxUncommittedBytes: number
   /** Bytes of entries in one Ready's `committed`. */
   readonly maxApplyBytes: number
+  /** Who has more than this still to apply lets the others campaign first: it could lead, but not serve. */
+  readonly maxCampaignLagBytes: number
   /** Uniform in [0, 1); drawn for election timeouts, and once to tell this incarnation's reads from earlier ones. */
   readonly random: () => number
 }

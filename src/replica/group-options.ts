@@ -10,6 +10,7 @@ export type GroupOptions = {
   readonly maxInflightBytes: number
   readonly maxUncommittedBytes: number
   readonly maxApplyBytes: number
+  readonly maxCampaignLagBytes: number
   readonly proposer: ProposerLimits
   readonly store: StateStoreLimits
   /** Reads waiting or running at once; more are refused. */
@@ -32,6 +33,7 @@ export const DEFAULT_GROUP_OPTIONS: GroupOptions = {
   maxInflightBytes: 32 * MIB,
   maxUncommittedBytes: 256 * MIB,
   maxApplyBytes: 8 * MIB,
+  maxCampaignLagBytes: 1 * MIB,
   proposer: { entryCommandsMax: 4_096, entryBytesMax: 1 * MIB, pendingCommandsMax: 200_000 },
   store: { flushRecords: 1_000, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },
   readsMax: 200_000,

@@ -45,6 +45,7 @@ const DEFAULTS = {
   maxInflightBytes: 10_000,
   maxUncommittedBytes: 10_000,
   maxApplyBytes: 10_000,
+  maxCampaignLagBytes: 10_000,
 }
 const QUIET_ROUNDS_MAX = 500
 

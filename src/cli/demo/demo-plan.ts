@@ -2,10 +2,11 @@
  * Which nodes a demo starts and with which flags. Ports are drawn at the first start and
  * remembered in each node's directory, since the other nodes know it by its peer address.
  */
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { storageError } from '../../base/errors.ts'
 import type { Endpoints } from '../endpoints-file.ts'
+import { makeFolder } from '../make-folder.ts'
 
 export const DEMO_FILE = 'demo.json'
 export const DEMO_NODES_MAX = 32
@@ -26,7 +27,7 @@ export async function planDemo(directory: string, count: number): Promise<readon
   for (let number = 1; number <= count; number++) {
     const id = `n${number}`
     const folder = join(directory, id)
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     nodes.push({ id, directory: folder, ports: await readPorts(join(folder, DEMO_FILE)) })
   }
   return nodes

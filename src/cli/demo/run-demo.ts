@@ -7,10 +7,10 @@
  * without it is the point.
  */
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
 import { renderColumns } from '../columns.ts'
 import { type CommandContext, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK } from '../command-context.ts'
 import type { Endpoints } from '../endpoints-file.ts'
+import { makeFolder } from '../make-folder.ts'
 import { showAddress } from '../options/value-kinds.ts'
 import { reportError } from '../report-error.ts'
 import { type StopSignals, watchStopSignals } from '../start/stop-signals.ts'
@@ -54,7 +54,7 @@ class Demo {
 
   async run(signals: StopSignals): Promise<number> {
     const { directory, nodes: count } = this.#options
-    await mkdir(directory, { recursive: true })
+    await makeFolder(directory)
     const nodes = await planDemo(directory, count)
     const leftOut = await findLeftOut(directory, count)
     if (leftOut.length > 0)
