@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import { parseInteger } from '../kv/integers.ts'
+import type { SlowLogSettings } from './command-statistics.ts'
 import { lowerCase } from './lower-case.ts'
 import { MAX_BULK_BYTES, type ParserLimits } from './resp-parser.ts'
 
@@ -18,6 +19,7 @@ export interface RedisConfiguration extends ParserLimits {
   readonly maxClients: number
   /** Close clients that were silent for so long; 0: never. */
   readonly idleTimeoutSeconds: number
+  readonly slowLog: SlowLogSettings
   readonly isClustered: boolean
   /** Names in lower case, in order. */
   readonly names: readonly string[]
@@ -46,15 +48,21 @@ const MAX_CLIENTS_LIMIT = 65_536
 const MIN_BULK_BYTES = 1024 * 1024
 const MAX_IDLE_TIMEOUT_SECONDS = 2_147_483_647
 
+/** As in Redis. */
+const SLOWER_THAN_US = 10_000
+const SLOW_ENTRIES = 128
+const SLOW_ENTRIES_MAX = 10_000
+
 type Values = {
   password: ByteString
   maxClients: number
   idleTimeoutSeconds: number
   maxBulkBytes: number
+  slowLog: SlowLogSettings
 }
 
 /** Returns the change, or why there is none. */
-type Parse = (value: ByteString) => Partial<Values> | string
+type Parse = (value: ByteString, values: Values) => Partial<Values> | string
 /** Parameters without `parse` can't be changed. */
 type Parameter = { readonly show: (values: Values) => ByteString; readonly parse?: Parse }
 
@@ -73,6 +81,7 @@ class Configuration implements RedisConfiguration {
       maxClients: setup.maxClients ?? MAX_CLIENTS,
       idleTimeoutSeconds: 0,
       maxBulkBytes: MAX_BULK_BYTES,
+      slowLog: { slowerThanUs: SLOWER_THAN_US, entriesMax: SLOW_ENTRIES },
     }
     assert(this.#values.maxClients >= 1 && this.#values.maxClients <= MAX_CLIENTS_LIMIT)
   }
@@ -93,6 +102,10 @@ class Configuration implements RedisConfiguration {
     return this.#values.maxBulkBytes
   }
 
+  get slowLog(): SlowLogSettings {
+    return this.#values.slowLog
+  }
+
   get(name: string): ByteString | null {
     return this.#parameters.get(name)?.show(this.#values) ?? null
   }
@@ -110,7 +123,7 @@ class Configuration implements RedisConfiguration {
     }
     let values = this.#values
     for (const [name, { parse, value }] of seen) {
-      const change = parse(value)
+      const change = parse(value, values)
       if (typeof change === 'string') return { kind: 'refused', name, reason: change }
       values = { ...values, ...change }
     }
@@ -153,6 +166,18 @@ function parameterTable(setup: RedisConfigurationSetup): Map<string, Parameter> 
   parameters.set('proto-max-bulk-len', {
     show: (values) => String(values.maxBulkBytes),
     parse: (text) => parseBytes(text, MIN_BULK_BYTES, MAX_BULK_BYTES, (maxBulkBytes) => ({ maxBulkBytes })),
+  })
+  parameters.set('slowlog-log-slower-than', {
+    show: ({ slowLog }) => String(slowLog.slowerThanUs),
+    parse: (text, { slowLog }) =>
+      parseNumber(text, -1, Number.MAX_SAFE_INTEGER, (slowerThanUs) => ({
+        slowLog: { ...slowLog, slowerThanUs },
+      })),
+  })
+  parameters.set('slowlog-max-len', {
+    show: ({ slowLog }) => String(slowLog.entriesMax),
+    parse: (text, { slowLog }) =>
+      parseNumber(text, 0, SLOW_ENTRIES_MAX, (entriesMax) => ({ slowLog: { ...slowLog, entriesMax } })),
   })
   return parameters
 }

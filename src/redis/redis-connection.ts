@@ -18,7 +18,8 @@
 import assert from 'node:assert/strict'
 import type { Buffer } from 'node:buffer'
 import type { ByteString } from '../base/bytes.ts'
-import { error, isError, OK, type Reply } from '../kv/reply.ts'
+import type { CommandInfo } from '../kv/command-info.ts'
+import { type ErrorReply, error, isError, OK, type Reply } from '../kv/reply.ts'
 import { needsAuthentication } from './authentication.ts'
 import type { QueuedCommand } from './client-transaction.ts'
 import type { CommandTable, TableEntry } from './command-table.ts'
@@ -82,10 +83,15 @@ export interface RedisConnection {
   readonly owedReplies: number
 }
 
-type HeldReply = { readonly reply: Reply; readonly protocol: RespVersion }
+/** 0: the client asked for no reply. */
+type ReplyForm = RespVersion | 0
+type HeldReply = { readonly reply: Reply; readonly form: ReplyForm }
 
 /** Names that browsers send when a web page makes them speak HTTP to a Redis port. */
 const CROSS_PROTOCOL_NAMES: ReadonlySet<string> = new Set(['post', 'host:'])
+
+/** Whether their own reply is sent depends on what they did. */
+const CHANGES_REPLIES: ReadonlySet<string> = new Set(['client|reply', 'reset'])
 
 class Connection implements RedisConnection {
   readonly session: RedisSession
@@ -109,6 +115,10 @@ class Connection implements RedisConnection {
   #isProceedScheduled = false
   /** What the next request means depends on an answer that has not come: it is not read yet. */
   #isBarred = false
+  /** Read, and not carried out yet because of CLIENT PAUSE. */
+  #postponed: ByteString[] | null = null
+  /** The reply of the request being carried out is not sent. */
+  #isSilent = false
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options
@@ -171,11 +181,13 @@ class Connection implements RedisConnection {
       this.#updatePause()
       while (this.#state === 'open' && !this.#isPaused) {
         this.#parser.isRestricted = needsAuthentication(this.session, this.#options.server)
-        const args = this.#parser.next()
+        const args = this.#postponed ?? this.#parser.next()
+        this.#postponed = null
         if (args === null) {
           if (this.#parser.failure !== null) this.#failProtocol(this.#parser.failure)
           break
         }
+        if (this.#isPostponed(args)) break
         this.#carryOut(args)
         this.#updatePause()
       }
@@ -184,47 +196,93 @@ class Connection implements RedisConnection {
     }
   }
 
+  /** Whether CLIENT PAUSE lets it wait; it is then carried out when the pause is over. */
+  #isPostponed(args: ByteString[]): boolean {
+    const { server, table } = this.#options
+    const nowMs = server.monotonicMs()
+    if (!server.clientPause.holds(nowMs, true)) return false
+    const entry = table.resolve(args)
+    if (entry.kind === 'error' || entry.info.name === 'client|unpause') return false
+    const isWrite = entry.info.flags.includes('write') || entry.run === 'exec'
+    if (!server.clientPause.holds(nowMs, isWrite)) return false
+    this.#postponed = args
+    this.#isBarred = true
+    server.clientPause.wait(() => {
+      this.#isBarred = false
+      this.#scheduleProceed()
+    })
+    this.#updatePause()
+    return true
+  }
+
   #carryOut(args: ByteString[]): void {
     const { table, server } = this.#options
+    const { session } = this
     const entry = table.resolve(args)
     const request = this.#nextRequest++
     server.counters.commandsProcessed++
+    this.#isSilent = session.replies !== 'on'
+    if (session.replies === 'skip') session.replies = 'on'
     if (entry.kind === 'error') {
-      const { transaction } = this.session
-      if (CROSS_PROTOCOL_NAMES.has((args[0] as ByteString).toLowerCase())) this.#destroy()
-      else if (transaction.isOpen && lowerCase(args[0] as ByteString) === 'exec') {
-        transaction.take()
-        this.#answer(request, this.session.protocol, execAborted(entry))
-      } else {
-        transaction.abort()
-        this.#answer(request, this.session.protocol, entry)
-      }
+      this.#refuse(request, args, entry)
       return
     }
-    this.session.lastCommand = entry.info.name
+    session.lastCommand = entry.info.name
     if (!entry.allowedBeforeAuth && this.#parser.isRestricted) {
-      this.session.transaction.abort()
-      this.#answer(request, this.session.protocol, AUTHENTICATION_REQUIRED)
-    } else if (this.session.transaction.queues(entry)) {
-      this.#answer(request, this.session.protocol, this.session.transaction.add(entry, args))
+      this.#refuse(request, args, AUTHENTICATION_REQUIRED)
+    } else if (session.transaction.queues(entry)) {
+      this.#answer(request, this.#form, session.transaction.add(entry, args))
     } else if (typeof entry.run === 'function') {
-      this.#answerHere(request, entry.run(this.session, args, server))
+      const startedMs = server.monotonicMs()
+      const reply = entry.run(session, args, server)
+      if (CHANGES_REPLIES.has(entry.info.name)) this.#isSilent = session.replies !== 'on'
+      this.#record(entry.info, args, startedMs, reply)
+      this.#answerHere(request, reply)
     } else if (entry.run === 'exec') {
-      this.#exec(request)
+      this.#exec(request, entry.info)
     } else if (entry.run === 'watch') {
       this.#watch(request, args.slice(1))
     } else {
-      const protocol = this.session.protocol
-      this.#options.execute(commandOf(entry, args), (reply) => this.#answer(request, protocol, reply))
+      const form = this.#form
+      const command = commandOf(entry, args)
+      const startedMs = server.monotonicMs()
+      this.#options.execute(command, (reply) => {
+        this.#record(command.info, args, startedMs, reply)
+        this.#answer(request, form, reply)
+      })
+    }
+  }
+
+  get #form(): ReplyForm {
+    return this.#isSilent ? 0 : this.session.protocol
+  }
+
+  #record(info: CommandInfo, args: readonly ByteString[], startedMs: number, reply: Reply): void {
+    const { server } = this.#options
+    server.statistics.record({ info, args, reply, startedMs, endedMs: server.monotonicMs() }, this.session)
+  }
+
+  #refuse(request: number, args: readonly ByteString[], refusal: ErrorReply): void {
+    const { transaction } = this.session
+    const name = lowerCase(args[0] as ByteString)
+    if (CROSS_PROTOCOL_NAMES.has(name)) {
+      this.#destroy()
+    } else if (name === 'exec') {
+      transaction.take()
+      this.#answer(request, this.#form, execAborted(refusal))
+    } else {
+      transaction.abort()
+      this.#answer(request, this.#form, refusal)
     }
   }
 
   /** The connection's own commands run when the others are done, in their place among the replies. */
-  #exec(request: number): void {
+  #exec(request: number, info: CommandInfo): void {
     const taken = this.session.transaction.take()
-    const protocol = this.session.protocol
+    const form = this.#form
+    const startedMs = this.#options.server.monotonicMs()
     if (taken === null || taken.isAborted) {
-      this.#answer(request, protocol, taken === null ? EXEC_WITHOUT_MULTI : EXEC_ABORTED)
+      this.#answer(request, form, taken === null ? EXEC_WITHOUT_MULTI : EXEC_ABORTED)
       return
     }
     const { queue, watches } = taken
@@ -239,8 +297,9 @@ class Connection implements RedisConnection {
     this.#options.execute({ kind: 'transaction', watches, commands: parsed }, (reply) => {
       if (this.#state === 'closed') return
       this.#isBarred = false
-      if (Array.isArray(reply)) this.#answerHere(request, this.#joinReplies(queue, reply), protocol)
-      else this.#answer(request, protocol, reply)
+      this.#record(info, ['exec'], startedMs, reply)
+      if (Array.isArray(reply)) this.#answerHere(request, this.#joinReplies(queue, reply), form)
+      else this.#answer(request, form, reply)
     })
   }
 
@@ -256,10 +315,11 @@ class Connection implements RedisConnection {
   }
 
   #watch(request: number, keys: readonly ByteString[]): void {
-    const { protocol, transaction } = this.session
+    const form = this.#form
+    const { transaction } = this.session
     const added = transaction.isOpen ? WATCH_IN_MULTI : transaction.unwatched(keys)
     if ('kind' in added || added.length === 0) {
-      this.#answer(request, protocol, 'kind' in added ? added : OK)
+      this.#answer(request, form, 'kind' in added ? added : OK)
       return
     }
     this.#isBarred = true
@@ -268,13 +328,13 @@ class Connection implements RedisConnection {
       this.#isBarred = false
       const isWatched = Array.isArray(reply)
       if (isWatched) transaction.watch(added, reply)
-      this.#answer(request, protocol, isWatched ? OK : reply)
+      this.#answer(request, form, isWatched ? OK : reply)
     })
   }
 
-  #answerHere(request: number, reply: Reply, protocol: RespVersion = this.session.protocol): void {
+  #answerHere(request: number, reply: Reply, form: ReplyForm = this.#form): void {
     if (this.session.closesAfterReply && this.#state === 'open') this.#state = 'ending'
-    this.#answer(request, protocol, reply)
+    this.#answer(request, form, reply)
   }
 
   #failProtocol(failure: ByteString): void {
@@ -283,16 +343,16 @@ class Connection implements RedisConnection {
     this.#answer(this.#nextRequest++, this.session.protocol, error(failure))
   }
 
-  #answer(request: number, protocol: RespVersion, reply: Reply): void {
+  #answer(request: number, form: ReplyForm, reply: Reply): void {
     if (this.#state === 'closed') return
     assert(request >= this.#head && request < this.#nextRequest, 'a request was answered twice')
-    if (isError(reply)) this.#options.server.counters.errorReplies++
+    if (isError(reply)) this.#countError(reply)
     if (request === this.#head && !this.#isOverfull()) {
-      this.#append(reply, protocol)
+      this.#append(reply, form)
       if (this.#held.size > 0) this.#appendHeld()
     } else {
       assert(!this.#held.has(request), 'a request was answered twice')
-      this.#held.set(request, { reply, protocol })
+      this.#held.set(request, { reply, form })
     }
     if (!this.#isParsing) this.#scheduleProceed()
   }
@@ -302,15 +362,22 @@ class Connection implements RedisConnection {
       const held = this.#held.get(this.#head)
       if (held === undefined) return
       this.#held.delete(this.#head)
-      this.#append(held.reply, held.protocol)
+      this.#append(held.reply, held.form)
     }
   }
 
-  #append(reply: Reply, protocol: RespVersion): void {
+  #countError(reply: ErrorReply): void {
+    const { counters, statistics } = this.#options.server
+    counters.errorReplies++
+    statistics.recordError(reply.text)
+  }
+
+  #append(reply: Reply, form: ReplyForm): void {
     this.#head++
-    const bytes = encodeScalar(reply, protocol)
+    if (form === 0) return
+    const bytes = encodeScalar(reply, form)
     if (bytes !== null) this.#appendBytes(bytes)
-    else appendReply(reply, protocol, (piece) => this.#appendBytes(piece))
+    else appendReply(reply, form, (piece) => this.#appendBytes(piece))
   }
 
   #appendBytes(bytes: ByteString): void {

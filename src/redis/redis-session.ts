@@ -26,6 +26,8 @@ export type RedisSession = {
   /** For CLIENT LIST: `get`, `client|info`; empty before the first command. */
   lastCommand: string
   readonly transaction: ClientTransaction
+  /** CLIENT REPLY: `skip` leaves out the next reply. */
+  replies: 'on' | 'off' | 'skip'
   /** Set by a command whose reply is the last one; the connection then closes. */
   closesAfterReply: boolean
 }
@@ -54,6 +56,7 @@ export function createRedisSession(setup: RedisSessionSetup): RedisSession {
     isAuthenticated: setup.isAuthenticated,
     database: 0,
     lastCommand: '',
+    replies: 'on',
     transaction: new ClientTransaction(),
     closesAfterReply: false,
   }

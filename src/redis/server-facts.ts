@@ -2,7 +2,9 @@
  * What the connection-level commands may know about the server around them, and the few things
  * they may ask of it. `server` implements it; tests fake it. All calls are synchronous and cheap.
  */
+import type { ClientPause, PauseMode } from './client-pause.ts'
 import type { CommandCatalog } from './command-catalog.ts'
+import type { CommandStatistics } from './command-statistics.ts'
 import type { RedisConfiguration } from './redis-configuration.ts'
 import type { RedisSession } from './redis-session.ts'
 
@@ -18,6 +20,8 @@ export interface ServerFacts {
   readonly identity: ServerIdentity
   /** Counted by the connections themselves. */
   readonly counters: RedisCounters
+  readonly statistics: CommandStatistics
+  readonly clientPause: ClientPause
   wallMs(): number
   monotonicMs(): number
   role(): 'master' | 'replica'
@@ -29,6 +33,11 @@ export interface ServerFacts {
   /** The most it was whenever somebody asked. */
   peakMemoryBytes(): number
   connectedReplicas(): number
+  /** Besides one: those that have every write that was answered, whatever happens. */
+  certainReplicas(): number
+  /** Commands of all connections wait for so long. */
+  pauseClients(durationMs: number, mode: PauseMode): void
+  unpauseClients(): void
   /** Every open connection, in order of id. */
   sessions(): Iterable<RedisSession>
   /** Closes that connection without waiting for its replies. It may be the caller's own. */

@@ -7,7 +7,7 @@ import { REDIS_COMMANDS } from '../../src/redis/redis-commands.ts'
 import { type RunningServer, redisServerMissing, startRedisServer } from './redis-server.ts'
 
 /** Newer than the reference, or our own. */
-const UNKNOWN_TO_REFERENCE = new Set(['client|no-touch', 'client|setinfo'])
+const UNKNOWN_TO_REFERENCE = new Set(['client|no-touch', 'client|setinfo', 'waitaof'])
 
 type Row = readonly [
   name: string,

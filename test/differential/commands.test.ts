@@ -12,7 +12,9 @@ import { ONE_DATABASE, type RunningServer, redisServerMissing, startRedisServer 
 import { connectRespClient } from './resp-client.ts'
 
 const SEEDS = [1, 2, 3, 4, 5, 6]
-const PIPELINES = 150
+const PIPELINES = 300
+/** Of all seeds; a longer run: `node test/differential/compare.ts --commands 500000`. */
+const CALLS_MIN = 20_000
 /** Compared in another way, or only between our own nodes. */
 const WITHOUT_GENERATOR = new Set(['dbsize', 'scan', 'holdfast.revisions', 'holdfast.scan', 'holdfast.watch'])
 
@@ -35,6 +37,7 @@ describe('the same replies as redis-server', { skip: redisServerMissing() ?? fal
     await ours?.stop()
   })
 
+  let compared = 0
   for (const seed of SEEDS) {
     const protocol = seed % 2 === 0 ? '2' : '3'
     test(`seed ${seed}, RESP${protocol}`, async () => {
@@ -45,10 +48,15 @@ describe('the same replies as redis-server', { skip: redisServerMissing() ?? fal
         protocol,
         pipelines: PIPELINES,
       } as const
-      const { difference } = await compareEndpoints(comparison)
+      const { calls, difference } = await compareEndpoints(comparison)
       assert.equal(difference, null)
+      compared += calls
     })
   }
+
+  test(`${CALLS_MIN} calls were compared`, () => {
+    assert.ok(compared >= CALLS_MIN, `only ${compared}`)
+  })
 })
 
 describe('the comparison itself', { skip: redisServerMissing() ?? false }, () => {

@@ -5,6 +5,8 @@
 import { Buffer } from 'node:buffer'
 import type { ByteString } from '../../src/base/bytes.ts'
 import type { Reply } from '../../src/kv/reply.ts'
+import { ClientPause } from '../../src/redis/client-pause.ts'
+import { CommandStatistics } from '../../src/redis/command-statistics.ts'
 import type { CommandTable } from '../../src/redis/command-table.ts'
 import type { ParsedCommand, ParsedTransaction } from '../../src/redis/data-request.ts'
 import { createRedisConfiguration } from '../../src/redis/redis-configuration.ts'
@@ -46,6 +48,11 @@ export function createLooseServer(table: CommandTable, password: ByteString = ''
       startedAtMonotonicMs: 1000,
     },
     counters: createRedisCounters(),
+    statistics: new CommandStatistics(
+      () => ({ slowerThanUs: 10_000, entriesMax: 128 }),
+      () => 1_700_000_000_123,
+    ),
+    clientPause: new ClientPause(),
     wallMs: () => 1_700_000_000_123,
     monotonicMs() {
       return this.nowMs
@@ -56,6 +63,13 @@ export function createLooseServer(table: CommandTable, password: ByteString = ''
     usedMemoryBytes: () => 3 * 1024 * 1024,
     peakMemoryBytes: () => 4 * 1024 * 1024,
     connectedReplicas: () => 2,
+    certainReplicas: () => 0,
+    pauseClients(durationMs, mode) {
+      this.clientPause.begin(this.nowMs, this.nowMs + durationMs, mode)
+    },
+    unpauseClients() {
+      this.clientPause.end()
+    },
     sessions: () => open.values(),
     closeSession: (id) => {
       closedIds.push(id)

@@ -195,10 +195,184 @@ command list filterby x y
 command list filterby module x
 command list filterby pattern ge[t]
 info nosuch
+client reply
+client reply x
+client reply on
+client pause
+client pause x
+client pause -1
+client pause 1 bad
+client unpause
+client caching yes
+client caching
+client getredir
+client trackinginfo
+client tracking off
+client tracking x
+client unblock 1
+client unblock x
+client unblock 1 x
+client unblock 1 error
+command getkeysandflags get
+command getkeysandflags nosuch a
+command getkeysandflags ping a
+slowlog
+slowlog nosuch
+slowlog len
+slowlog reset
+slowlog get x
+slowlog get -2
+slowlog get 0
+slowlog get 1 2
+latency latest
+latency history x
+latency reset
+latency graph x
+latency histogram nosuch
+latency nosuch
+wait
+wait 0 10
+wait x 1
+wait 0 x
+wait 0 -1
+multi x
+exec
+exec x
+discard
+discard x
+unwatch
+unwatch x
+watch
+object
+object nosuch
+object encoding
+memory nosuch
+memory usage
 `
   .trim()
   .split('\n')
   .map((line) => splitInlineRequest(line) ?? [])
+
+/** Several calls, one a line; an empty line ends a connection. */
+export const CONVERSATIONS: readonly ByteString[] = `
+multi
+multi
+exec
+
+multi
+watch a
+exec
+exec
+
+multi
+nosuch
+exec
+exec
+
+multi
+get
+ping
+exec
+
+multi
+exec x
+exec
+
+multi
+discard x
+exec
+
+multi
+client kill x
+hello 9
+ping
+echo x
+select 99
+client setname n
+client getname
+exec
+client getname
+
+multi
+discard
+discard
+
+multi
+get a
+reset
+exec
+
+multi
+quit
+exec
+
+watch a b a
+watch b
+unwatch
+multi
+unwatch
+exec
+
+watch a
+watch
+
+set a 1
+watch a
+multi
+set a 2
+ping
+get a
+exec
+get a
+
+multi
+set a 1
+get
+set a 3
+exec
+get a
+
+client reply off
+ping
+nosuch
+get a
+client reply skip
+ping
+client reply on
+ping
+
+client reply skip
+ping
+ping
+
+client reply skip
+client reply skip
+ping
+ping
+
+client reply skip
+client reply on
+ping
+
+client reply off
+multi
+set a 5
+exec
+client reply on
+get a
+
+client reply off
+reset
+ping
+`
+  .trim()
+  .split('\n\n')
+  .map((calls) =>
+    calls
+      .split('\n')
+      .map((line) => request(...line.split(' ')))
+      .join(''),
+  )
 
 /** Sent as they are to a server with a password. */
 export const BEFORE_AUTH: readonly ByteString[] = [
@@ -217,6 +391,8 @@ export const BEFORE_AUTH: readonly ByteString[] = [
   request('auth', 'default', PASSWORD),
   request('auth', 'foo', PASSWORD),
   request('auth'),
+  request('exec'),
+  request('multi'),
   request('nosuch', 'a'),
   request('get'),
   request('client'),

@@ -6,13 +6,19 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createSimRandom } from '../../sim/random.ts'
 import type { ByteString } from '../../src/base/bytes.ts'
-import { OK } from '../../src/kv/reply.ts'
+import { OK, type Reply } from '../../src/kv/reply.ts'
 import { REDIS_COMMANDS } from '../../src/redis/redis-commands.ts'
-import { connectLoosely, createLooseServer, type Executor } from './loose-connection.ts'
+import {
+  connectLoosely,
+  createLooseServer,
+  type Executor,
+  type TransactionExecutor,
+} from './loose-connection.ts'
 import {
   ARRAYS,
   BEFORE_AUTH,
   CALLS,
+  CONVERSATIONS,
   CROSS_PROTOCOL,
   ENDLESS,
   FRAGMENTS,
@@ -31,13 +37,24 @@ const request = (...args: string[]): ByteString => encodeRequest(args)
 function makeExecutor(): Executor {
   const values = new Map<ByteString, ByteString>()
   return ({ info, args }, respond) => {
+    if (info.name.startsWith('holdfast.')) {
+      respond(args.slice(1).map(() => 1))
+      return
+    }
+    if (info.name === 'flushall') values.clear()
     if (info.name === 'set') values.set(args[1] as string, args[2] as string)
-    respond(info.name === 'set' ? OK : (values.get(args[1] as string) ?? null))
+    respond(info.name === 'set' || info.name === 'flushall' ? OK : (values.get(args[1] as string) ?? null))
   }
 }
 
 function ours(bytes: ByteString, cutEvery: number, password: ByteString): Exchange {
-  const client = connectLoosely(createLooseServer(REDIS_COMMANDS, password), makeExecutor())
+  const executor = makeExecutor()
+  const transact: TransactionExecutor = ({ commands }, respond) => {
+    const replies: Reply[] = []
+    for (const command of commands) executor(command, (reply) => replies.push(reply))
+    respond(replies)
+  }
+  const client = connectLoosely(createLooseServer(REDIS_COMMANDS, password), executor, { transact })
   const stream = ENDLESS.includes(bytes) ? bytes : bytes + PROBE.request
   for (let at = 0; at < stream.length; at += cutEvery) client.receive(stream.slice(at, at + cutEvery))
   const received = client.take()
@@ -103,6 +120,13 @@ describe('the same bytes as redis-server', { skip: missing ?? false }, () => {
       for (const call of CALLS) {
         await compare(open, request('hello', protocol) + request(...call) + request('client', 'getname'))
       }
+    })
+  }
+
+  for (const protocol of ['2', '3']) {
+    test(`transactions and replies that are not wanted, RESP${protocol}`, async () => {
+      for (const bytes of CONVERSATIONS)
+        await compare(open, request('flushall') + request('hello', protocol) + bytes)
     })
   }
 

@@ -9,6 +9,16 @@ import { BAD_CLIENT_NAME } from '../redis-errors.ts'
 import { CLIENT_KILL } from './client-kill.ts'
 import { clientLine } from './client-line.ts'
 import { CLIENT_LIST } from './client-list.ts'
+import {
+  CLIENT_CACHING,
+  CLIENT_GETREDIR,
+  CLIENT_PAUSE,
+  CLIENT_REPLY,
+  CLIENT_TRACKING,
+  CLIENT_TRACKINGINFO,
+  CLIENT_UNBLOCK,
+  CLIENT_UNPAUSE,
+} from './client-state.ts'
 
 type Simple = Pick<RedisCommandSpec, 'run'> & {
   readonly name: string
@@ -28,6 +38,7 @@ function subcommand(simple: Simple): RedisCommandSpec {
 }
 
 const SUBCOMMANDS: readonly RedisCommandSpec[] = [
+  CLIENT_CACHING,
   subcommand({
     name: 'getname',
     arity: 2,
@@ -35,6 +46,7 @@ const SUBCOMMANDS: readonly RedisCommandSpec[] = [
     summary: "Answers the connection's name.",
     run: (session) => (session.name === '' ? null : session.name),
   }),
+  CLIENT_GETREDIR,
   {
     info: describeCommand({
       name: 'client|help',
@@ -45,6 +57,8 @@ const SUBCOMMANDS: readonly RedisCommandSpec[] = [
     }),
     run: () =>
       helpReply('CLIENT', [
+        ['CACHING (YES|NO)', 'Refused: there is no tracking.'],
+        ['GETREDIR', 'Return -1: there is no tracking.'],
         ['GETNAME', "Return this connection's name."],
         ['ID', "Return this connection's number."],
         ['INFO', "Return this connection's line of CLIENT LIST."],
@@ -56,8 +70,14 @@ const SUBCOMMANDS: readonly RedisCommandSpec[] = [
         ['LIST [TYPE <type>] [ID <id> ...]', 'Return one line per connection.'],
         ['NO-EVICT (ON|OFF)', 'Accepted; connections are never evicted.'],
         ['NO-TOUCH (ON|OFF)', 'Accepted; reads never change what is kept.'],
+        ['PAUSE <timeout> [WRITE|ALL]', 'Let commands wait for <timeout> milliseconds.'],
+        ['REPLY (ON|OFF|SKIP)', 'Answer or do not answer this connection.'],
         ['SETINFO <option> <value>', 'Say which client library this is: LIB-NAME, LIB-VER.'],
         ['SETNAME <name>', 'Name this connection.'],
+        ['TRACKING (ON|OFF)', 'Refused unless it is OFF.'],
+        ['TRACKINGINFO', 'Say that there is no tracking.'],
+        ['UNBLOCK <id> [TIMEOUT|ERROR]', 'Return 0: no command blocks.'],
+        ['UNPAUSE', 'End a pause.'],
       ]),
   },
   subcommand({
@@ -95,6 +115,8 @@ const SUBCOMMANDS: readonly RedisCommandSpec[] = [
     summary: 'Does nothing: there is no eviction that reads could influence.',
     run: (_session, args) => acceptSwitch(args[2] as ByteString),
   }),
+  CLIENT_PAUSE,
+  CLIENT_REPLY,
   subcommand({
     name: 'setinfo',
     arity: 4,
@@ -124,6 +146,10 @@ const SUBCOMMANDS: readonly RedisCommandSpec[] = [
       return OK
     },
   }),
+  CLIENT_TRACKING,
+  CLIENT_TRACKINGINFO,
+  CLIENT_UNBLOCK,
+  CLIENT_UNPAUSE,
 ]
 
 function acceptSwitch(value: ByteString): Reply {

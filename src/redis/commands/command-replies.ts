@@ -64,12 +64,16 @@ export function categoriesOf(info: CommandInfo): string[] {
   return [...categories].sort()
 }
 
-/** Where the keys are: from `first` on, `lastkey` counted from there. What is done to them, only roughly. */
+/** What a command does to its keys, only roughly. */
+export function keyAccess(info: CommandInfo): readonly string[] {
+  return info.flags.includes('write') ? ['RW', 'access', 'update'] : ['RO', 'access']
+}
+
+/** Where the keys are: from `first` on, `lastkey` counted from there. */
 function keySpecification(info: CommandInfo): Reply {
   const { first, last, step } = info.keys ?? { first: 1, last: 1, step: 1 }
-  const access = info.flags.includes('write') ? ['RW', 'access', 'update'] : ['RO', 'access']
   return map([
-    ['flags', statusSet(access)],
+    ['flags', statusSet(keyAccess(info))],
     [
       'begin_search',
       map([

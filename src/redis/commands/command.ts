@@ -12,7 +12,7 @@ import {
   type RedisCommandHandler,
   type RedisCommandSpec,
 } from '../redis-command-spec.ts'
-import { categoriesOf, docsReply, infoReply } from './command-replies.ts'
+import { categoriesOf, docsReply, infoReply, keyAccess } from './command-replies.ts'
 
 const NO_SUCH_COMMAND = error('ERR Invalid command specified')
 const NO_KEYS = error('ERR The command has no key arguments')
@@ -63,12 +63,26 @@ const SUBCOMMANDS: readonly RedisCommandSpec[] = [
       return keysReply(args.slice(2), server.commands)
     },
   ),
+  subcommand(
+    'getkeysandflags',
+    -4,
+    '7.0.0',
+    'Answers the keys among the words of a command, and what it does to them.',
+    (_session, args, server) => {
+      const words = args.slice(2)
+      const keys = keysReply(words, server.commands)
+      if (!Array.isArray(keys)) return keys
+      const flags = accessFlags(server.commands.describe(words[0] as ByteString) as CatalogEntry)
+      return keys.map((key) => [key, flags])
+    },
+  ),
   subcommand('help', 2, '5.0.0', 'Lists the subcommands.', () =>
     helpReply('COMMAND', [
       ['(no subcommand)', 'Describe all commands for programs.'],
       ['COUNT', 'Return the number of commands.'],
       ['DOCS [<name> ...]', 'Describe commands for people.'],
       ['GETKEYS <full-command>', 'Return the keys of a full command.'],
+      ['GETKEYSANDFLAGS <full-command>', 'Return the keys of a full command and what it does to them.'],
       ['INFO [<name> ...]', 'Describe commands for programs.'],
       [
         'LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]',
@@ -109,6 +123,10 @@ function keysReply(words: readonly ByteString[], commands: CommandCatalog): Repl
   if (entry.info.keys === null) return NO_KEYS
   if (!arityFits(entry.info, words.length)) return BAD_ARITY
   return commandKeys(entry.info, words)
+}
+
+function accessFlags({ info }: CatalogEntry): Reply {
+  return { kind: 'set', members: keyAccess(info).map((text) => ({ kind: 'status', text })) }
 }
 
 function listReply(args: readonly ByteString[], commands: CommandCatalog): Reply {

@@ -90,6 +90,7 @@ const CONFIG_RESETSTAT: RedisCommandSpec = {
     counters.errorReplies = 0
     counters.inputBytes = 0
     counters.outputBytes = 0
+    server.statistics.resetCounts()
     return OK
   },
 }

@@ -6,7 +6,12 @@ import { describeCommand, type RedisCommandSpec } from '../redis-command-spec.ts
 import { REDIS_VERSION, type ServerFacts } from '../server-facts.ts'
 
 type Field = readonly [name: string, value: string | number]
-type Section = { readonly title: string; readonly fields: (server: ServerFacts) => readonly Field[] }
+/** `onlyOnDemand`: not among those that INFO without arguments answers. */
+type Section = {
+  readonly title: string
+  readonly onlyOnDemand?: true
+  readonly fields: (server: ServerFacts) => readonly Field[]
+}
 
 const SECONDS_PER_DAY = 86_400
 
@@ -17,12 +22,14 @@ const SECTIONS: readonly Section[] = [
   { title: 'Persistence', fields: persistenceFields },
   { title: 'Stats', fields: statsFields },
   { title: 'Replication', fields: replicationFields },
+  { title: 'Commandstats', onlyOnDemand: true, fields: commandFields },
+  { title: 'Errorstats', fields: errorFields },
   { title: 'Cluster', fields: (server) => [['cluster_enabled', flag(server.configuration.isClustered)]] },
   { title: 'Keyspace', fields: keyspaceFields },
   { title: 'Holdfast', fields: (server) => server.holdfastFacts() },
 ]
 
-const ALL_NAMES: ReadonlySet<string> = new Set(['default', 'all', 'everything'])
+const ALL_NAMES: readonly string[] = ['all', 'everything']
 
 export const INFO: RedisCommandSpec = {
   info: describeCommand({
@@ -36,8 +43,11 @@ export const INFO: RedisCommandSpec = {
   }),
   run: (_session, args, server) => {
     const names = new Set(args.slice(1).map(lowerCase))
-    const wantsAll = names.size === 0 || [...ALL_NAMES].some((name) => names.has(name))
-    const sections = SECTIONS.filter(({ title }) => wantsAll || names.has(title.toLowerCase()))
+    const wantsAll = ALL_NAMES.some((name) => names.has(name))
+    const wantsUsual = names.size === 0 || names.has('default')
+    const sections = SECTIONS.filter(({ title, onlyOnDemand }) => {
+      return wantsAll || (wantsUsual && onlyOnDemand !== true) || names.has(title.toLowerCase())
+    })
     const text: ByteString = sections.map((section) => render(section, server)).join('\r\n')
     return { kind: 'verbatim', format: 'txt', text } satisfies Reply
   },
@@ -75,6 +85,7 @@ function clientFields(server: ServerFacts): Field[] {
     ['connected_clients', connected],
     ['maxclients', server.configuration.maxClients],
     ['blocked_clients', 0],
+    ['tracking_clients', 0],
   ]
 }
 
@@ -82,7 +93,9 @@ function memoryFields(server: ServerFacts): Field[] {
   const usedBytes = server.usedMemoryBytes()
   return [
     ['used_memory', usedBytes],
-    ['used_memory_human', `${(usedBytes / 1024 ** 2).toFixed(2)}M`],
+    ['used_memory_human', megabytes(usedBytes)],
+    ['used_memory_peak', server.peakMemoryBytes()],
+    ['used_memory_peak_human', megabytes(server.peakMemoryBytes())],
     ['maxmemory', 0],
     ['maxmemory_human', '0B'],
     ['maxmemory_policy', 'noeviction'],
@@ -105,6 +118,7 @@ function statsFields(server: ServerFacts): Field[] {
   return [
     ['total_connections_received', counters.connectionsReceived],
     ['total_commands_processed', counters.commandsProcessed],
+    ['instantaneous_ops_per_sec', server.statistics.operationsPerSecond(server.monotonicMs())],
     ['total_net_input_bytes', counters.inputBytes],
     ['total_net_output_bytes', counters.outputBytes],
     ['rejected_connections', counters.connectionsRejected],
@@ -117,6 +131,7 @@ function replicationFields(server: ServerFacts): Field[] {
   return [
     ['role', server.role() === 'master' ? 'master' : 'slave'],
     ['connected_slaves', server.connectedReplicas()],
+    ['master_failover_state', 'no-failover'],
   ]
 }
 
@@ -125,6 +140,23 @@ function keyspaceFields(server: ServerFacts): Field[] {
   if (keyspace === null || keyspace.keys === 0) return []
   const { keys, expires } = keyspace
   return [['db0', expires === undefined ? `keys=${keys}` : `keys=${keys},expires=${expires},avg_ttl=0`]]
+}
+
+function commandFields(server: ServerFacts): Field[] {
+  return server.statistics.commands.map(([name, { calls, durationMs, failures }]) => {
+    const microseconds = Math.round(durationMs * 1000)
+    const each = (microseconds / calls).toFixed(2)
+    const value = `calls=${calls},usec=${microseconds},usec_per_call=${each},rejected_calls=0,failed_calls=${failures}`
+    return [`cmdstat_${name}`, value]
+  })
+}
+
+function errorFields(server: ServerFacts): Field[] {
+  return server.statistics.errors.map(([prefix, count]) => [`errorstat_${prefix}`, `count=${count}`])
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(2)}M`
 }
 
 function flag(value: boolean): number {

@@ -16,6 +16,7 @@ export const RESET: RedisCommandSpec = {
   run: (session, _args, server) => {
     session.transaction.take()
     session.transaction.unwatch()
+    session.replies = 'on'
     session.protocol = 2
     session.name = ''
     session.user = DEFAULT_USER

@@ -1,5 +1,7 @@
 /** What the connection-level Redis commands may know of this node (redis/server-facts.ts). */
 import type { Clock } from '../../env/clock.ts'
+import { ClientPause } from '../../redis/client-pause.ts'
+import { CommandStatistics } from '../../redis/command-statistics.ts'
 import type { CommandTable } from '../../redis/command-table.ts'
 import type { RedisConfiguration } from '../../redis/redis-configuration.ts'
 import { createRedisCounters, type ServerFacts, type ServerIdentity } from '../../redis/server-facts.ts'
@@ -21,6 +23,7 @@ export type RedisFactsOptions = {
 }
 
 export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
+  const clientPause = new ClientPause()
   let peakBytes = 0
   const measureMemory = (): number => {
     const usedBytes = options.memoryBytes()
@@ -32,6 +35,11 @@ export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
     configuration: options.configuration,
     identity: options.identity,
     counters: createRedisCounters(),
+    statistics: new CommandStatistics(
+      () => options.configuration.slowLog,
+      () => options.clock.wallMs(),
+    ),
+    clientPause,
     wallMs: () => options.clock.wallMs(),
     monotonicMs: () => options.clock.monotonicMs(),
     // Every node takes writes (it forwards them), so that clients never have to look for another.
@@ -47,6 +55,15 @@ export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
       return peakBytes
     },
     connectedReplicas: () => (options.leadsData() ? dataReplicas(options.status()) - 1 : 0),
+    certainReplicas: () => Math.floor(dataReplicas(options.status()) / 2),
+    pauseClients: (durationMs, mode) => {
+      const nowMs = options.clock.monotonicMs()
+      clientPause.begin(nowMs, nowMs + durationMs, mode)
+      options.clock.setTimer(durationMs, () => {
+        if (clientPause.untilMs <= options.clock.monotonicMs()) clientPause.end()
+      })
+    },
+    unpauseClients: () => clientPause.end(),
     sessions: () => options.service().sessions(),
     closeSession: (id) => options.service().closeSession(id),
     holdfastFacts: () => holdfastFacts(options.status()),
