@@ -19,6 +19,7 @@ import { DiskFault } from '../src/env/disk.ts'
 import type { SimInode } from './disk-inode.ts'
 import { SECTOR_BYTES } from './disk-inode.ts'
 import { SimNamespace } from './disk-namespace.ts'
+import { SilentLosses } from './disk-silent.ts'
 import type { SimRandom } from './random.ts'
 
 export type SimDiskCall = {
@@ -34,13 +35,17 @@ export type SimDiskCall = {
 /**
  * What happens to a call. `error`: it fails; a write may have left any part of itself, a datasync
  * loses what it should have synced. `lie`: a datasync or syncDirectory that answers well and does
- * nothing. `delay`: takes that much longer. `stall`: does not answer until `releaseStalls`.
+ * nothing. `delay`: takes that much longer. `stall`: does not answer until `releaseStalls`. `lose`: a
+ * write that answers well and is not there; with `elsewhere` it is at that offset instead, over whatever
+ * was there (disk-silent.ts). `misread`: a read that answers what is at another offset.
  */
 export type SimDiskFault =
   | { readonly kind: 'error'; readonly errno: string }
   | { readonly kind: 'lie' }
   | { readonly kind: 'delay'; readonly delayMs: number }
   | { readonly kind: 'stall' }
+  | { readonly kind: 'lose'; readonly elsewhere: number | null }
+  | { readonly kind: 'misread'; readonly elsewhere: number }
 
 export type SimDiskOptions = {
   readonly random: SimRandom
@@ -67,6 +72,12 @@ export interface SimDisk {
   zeroSector(path: string, sector: number): void
   /** Reads of this sector fail with EIO until it is written again. */
   breakSector(path: string, sector: number): void
+  /** Cuts the end off a file, at rest. */
+  cutFile(path: string, sizeBytes: number): void
+  /** A rename that was durable and is not any more. */
+  undoRename(from: string, to: string): void
+  /** Writes that the disk lost silently, for good. */
+  readonly silentLosses: number
   /** Removes the file and the durable memory of it, as a file system that lost it would. */
   loseFile(path: string): void
   /** A whole file from elsewhere, at rest. Its folder exists. */
@@ -85,6 +96,7 @@ export function createSimDisk(options: SimDiskOptions): SimDisk {
 class MemoryDisk implements SimDisk {
   readonly options: SimDiskOptions
   readonly namespace: SimNamespace
+  readonly silent = new SilentLosses()
   calls = 0
   #faults: ((call: SimDiskCall) => SimDiskFault | null) | null
   #capacityBytes: number
@@ -107,6 +119,7 @@ class MemoryDisk implements SimDisk {
     if (this.#view !== null) this.#view.isDead = true
     this.#view = null
     this.#stalled = []
+    this.silent.settle()
   }
 
   crash(): void {
@@ -138,6 +151,22 @@ class MemoryDisk implements SimDisk {
 
   breakSector(path: string, sector: number): void {
     this.namespace.mustFile(path).brokenSectors.add(sector)
+  }
+
+  cutFile(path: string, sizeBytes: number): void {
+    const inode = this.namespace.mustFile(path)
+    inode.truncate(sizeBytes)
+    inode.sync(inode.syncPoint())
+  }
+
+  undoRename(from: string, to: string): void {
+    const bytes = this.bytes(to)
+    this.namespace.lose(to)
+    this.putFile(from, bytes)
+  }
+
+  get silentLosses(): number {
+    return this.silent.count
   }
 
   loseFile(path: string): void {
@@ -338,14 +367,18 @@ class IncarnationFile implements DiskFile {
     const [only] = chunks
     const bytes = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
     const random = this.#disk.owner.options.random
-    const begin = (): void => {
+    const begin = ({ fault }: Plan): void => {
       const room = this.#disk.owner.freeBytes()
       const growth = Math.max(0, offset + bytes.length - this.#inode.size)
       if (growth > room) {
         this.#inode.write(bytes.subarray(0, Math.max(0, bytes.length - growth + room)), offset)
         throw new DiskFault('write', this.path, 'ENOSPC')
       }
-      this.#inode.write(bytes, offset)
+      if (fault?.kind === 'lose') this.#loseWrite(bytes, offset, fault.elsewhere)
+      else {
+        this.#inode.write(bytes, offset)
+        this.#disk.owner.silent.written(this.#inode)
+      }
     }
     const leavePart = (): void => this.#inode.writePart(bytes, offset, random)
     return this.#disk.operate('write', this.path, offset, bytes.length, begin, leavePart)
@@ -360,7 +393,9 @@ class IncarnationFile implements DiskFile {
       0,
       0,
       (plan) => () => {
-        if (plan.fault?.kind !== 'lie') this.#inode.sync(point)
+        if (plan.fault?.kind === 'lie') return
+        this.#inode.sync(point)
+        this.#disk.owner.silent.synced(this.#inode, point)
       },
       () => this.#inode.loseUnsynced(point),
     )
@@ -374,15 +409,24 @@ class IncarnationFile implements DiskFile {
   read(offset: number, length: number): Promise<Buffer> {
     this.#mustBeOpen()
     assert(Number.isSafeInteger(offset) && offset >= 0 && length >= 0)
-    return this.#disk.operate('read', this.path, offset, length, () => () => {
-      const first = Math.floor(offset / SECTOR_BYTES)
+    return this.#disk.operate('read', this.path, offset, length, ({ fault }) => () => {
+      const at = fault?.kind === 'misread' ? fault.elsewhere : offset
+      const first = Math.floor(at / SECTOR_BYTES)
       for (const sector of this.#inode.brokenSectors) {
-        if (sector >= first && sector * SECTOR_BYTES < offset + length) {
+        if (sector >= first && sector * SECTOR_BYTES < at + length) {
           throw new DiskFault('read', this.path, 'EIO')
         }
       }
-      return this.#inode.read(offset, length)
+      return this.#inode.read(at, length)
     })
+  }
+
+  #loseWrite(bytes: Uint8Array, offset: number, elsewhere: number | null): void {
+    if (elsewhere !== null) {
+      const room = Math.max(0, this.#inode.size - elsewhere)
+      this.#inode.write(bytes.subarray(0, room), elsewhere)
+    }
+    this.#disk.owner.silent.add(this.#inode, Buffer.from(bytes), offset)
   }
 
   size(): Promise<number> {

@@ -6,9 +6,12 @@ import { parseArgs } from 'node:util'
 import { runSeed, type SeedResult } from './run-seed.ts'
 import type { PlanLimits } from './seed-plan.ts'
 import { createRunners, failureOf, type SeedOutcome, type SeedRunner } from './seed-runner.ts'
+import { shrink } from './shrink.ts'
 
 const USAGE = `npm run sim -- --seed N [--trace] [--strikes K] [--clients C] [--duration-ms D]
-npm run sim -- --seeds A..B [--minutes M] [--jobs J] [--keep-going]`
+npm run sim -- --seeds A..B [--minutes M] [--jobs J] [--keep-going]
+Both: [--shrink-seconds S], how long to look for the smallest run that fails; 0: not at all`
+const SHRINK_SECONDS = '60'
 const REPORT_EVERY_MS = 10_000
 const STORY_LINES = 200
 
@@ -22,6 +25,7 @@ async function main(): Promise<number> {
       strikes: { type: 'string' },
       clients: { type: 'string' },
       'duration-ms': { type: 'string' },
+      'shrink-seconds': { type: 'string', default: SHRINK_SECONDS },
       trace: { type: 'boolean', default: false },
       'keep-going': { type: 'boolean', default: false },
     },
@@ -31,7 +35,12 @@ async function main(): Promise<number> {
     ...limit('clients', values.clients),
     ...limit('durationMs', values['duration-ms']),
   }
-  if (values.seed !== undefined) return one(Number(values.seed), limits, values.trace)
+  const shrinkMs = Number(values['shrink-seconds']) * 1_000
+  if (values.seed !== undefined) {
+    // Who asked for a smaller run has one.
+    const isWhole = Object.keys(limits).length === 0
+    return one(Number(values.seed), limits, values.trace, isWhole ? shrinkMs : 0)
+  }
   const range = /^(\d+)\.\.(\d+)$/.exec(values.seeds ?? '')
   if (range === null) {
     console.error(USAGE)
@@ -39,14 +48,14 @@ async function main(): Promise<number> {
   }
   const limitMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
   const seeds = { from: Number(range[1]), to: Number(range[2]), limitMs }
-  return many(seeds, Number(values.jobs), values['keep-going'])
+  return many(seeds, Number(values.jobs), values['keep-going'], shrinkMs)
 }
 
 function limit(name: keyof PlanLimits, value: string | undefined): PlanLimits {
   return value === undefined ? {} : { [name]: Number(value) }
 }
 
-async function one(seed: number, limits: PlanLimits, isTraced: boolean): Promise<number> {
+async function one(seed: number, limits: PlanLimits, isTraced: boolean, shrinkMs: number): Promise<number> {
   const startMs = performance.now()
   try {
     const result = await runSeed(seed, {
@@ -56,7 +65,8 @@ async function one(seed: number, limits: PlanLimits, isTraced: boolean): Promise
     console.log(describe(result), `${((performance.now() - startMs) / 1000).toFixed(1)} s`)
     return 0
   } catch (error) {
-    tell(failureOf(error), Number.POSITIVE_INFINITY)
+    tell(failureOf(error), Number.POSITIVE_INFINITY, limits)
+    await tellSmallest(seed, Number.POSITIVE_INFINITY, shrinkMs)
     return 1
   }
 }
@@ -65,7 +75,7 @@ type Range = { readonly from: number; readonly to: number; readonly limitMs: num
 type Failed = Extract<SeedOutcome, { kind: 'failed' }>
 
 /** Hands each seed to the first runner that is free. After a failure no new one is begun, unless told otherwise. */
-async function many(range: Range, jobs: number, keepsGoing: boolean): Promise<number> {
+async function many(range: Range, jobs: number, keepsGoing: boolean, shrinkMs: number): Promise<number> {
   const startMs = performance.now()
   const results: SeedResult[] = []
   const failed: Failed[] = []
@@ -95,16 +105,33 @@ async function many(range: Range, jobs: number, keepsGoing: boolean): Promise<nu
   }
   // Seeds that ran side by side may end in any order.
   failed.sort((left, right) => left.seed - right.seed)
-  if (failed[0] !== undefined && !keepsGoing) tell(failed[0], STORY_LINES)
+  if (failed[0] !== undefined && !keepsGoing) {
+    tell(failed[0], STORY_LINES, {})
+    await tellSmallest(failed[0].seed, STORY_LINES, shrinkMs)
+  }
   console.log(summary(results, failed.length, performance.now() - startMs, jobs))
   console.log(faultSummary(results))
   if (failed.length > 0) console.log(`failed seeds: ${failed.map(({ seed }) => seed).join(' ')}`)
   return failed.length === 0 ? 0 : 1
 }
 
-function tell({ seed, message, story, stack }: Failed, lines: number): void {
+async function tellSmallest(seed: number, lines: number, shrinkMs: number): Promise<void> {
+  const endMs = performance.now() + shrinkMs
+  const smallest = await shrink(seed, () => performance.now() < endMs)
+  if (smallest === null) return
+  console.log(`\nthe smallest of ${smallest.runs} runs that fails like this:`)
+  tell(failureOf(smallest.failure), lines, smallest.limits)
+}
+
+function tell({ seed, message, story, stack }: Failed, lines: number, limits: PlanLimits): void {
+  const { strikes, clients, durationMs } = limits
+  const options = [
+    ...(strikes === undefined ? [] : [`--strikes ${strikes}`]),
+    ...(clients === undefined ? [] : [`--clients ${clients}`]),
+    ...(durationMs === undefined ? [] : [`--duration-ms ${durationMs}`]),
+  ]
   console.log(story.split('\n').slice(-lines).join('\n'))
-  console.log(`\n${message}\nagain: npm run sim -- --seed ${seed}`)
+  console.log(`\n${message}\nagain: npm run sim -- ${[`--seed ${seed}`, ...options].join(' ')}`)
   if (stack !== '') console.log(stack)
 }
 
@@ -112,7 +139,8 @@ function describe(result: SeedResult): string {
   const faults = Object.entries(result.faults).map(([kind, count]) => `${kind} ${count}`)
   return [
     `seed ${result.seed}: ${(result.virtualMs / 1000).toFixed(1)} virtual s, ${result.events} events,`,
-    `${result.answered} answered, ${result.unknown} unknown, ${result.elections} elections,`,
+    `${result.answered} answered, ${result.unknown} unknown, ${result.serials} serials,`,
+    `${result.elections} elections, ${result.strikes} strikes:`,
     `${faults.join(', ')}; trace ${result.traceHash}`,
   ].join(' ')
 }
@@ -125,6 +153,7 @@ function summary(results: readonly SeedResult[], failed: number, realMs: number,
     `${results.length + failed} seeds, ${failed} failed;`,
     `${(virtualMs / 1000).toFixed(0)} virtual s in ${(realMs / 1000).toFixed(0)} s (${(virtualMs / realMs).toFixed(1)}×${jobs === 1 ? '' : `, ${jobs} at a time`});`,
     `${sum((result) => result.answered)} answered, ${sum((result) => result.unknown)} unknown,`,
+    `${sum((result) => result.serials)} serials,`,
     `${sum((result) => result.elections)} elections`,
   ].join(' ')
 }

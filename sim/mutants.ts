@@ -58,7 +58,15 @@ async function judgeBySeeds(
   seeds: string,
   minutes: string,
 ): Promise<Verdict | null> {
-  const output = await run(folder, ['sim/main.ts', '--seeds', seeds, '--minutes', minutes])
+  const output = await run(folder, [
+    'sim/main.ts',
+    '--seeds',
+    seeds,
+    '--minutes',
+    minutes,
+    '--shrink-seconds',
+    '0',
+  ])
   const found = /^seed (\d+) failed at [\d.]+ virtual ms: (.*)$/m.exec(output)
   if (found !== null) {
     const count = Number(found[1]) - Number(seeds.split('..')[0]) + 1

@@ -2,25 +2,32 @@
  * One seed: a cluster of whole nodes, clients that use it, faults that hit it, and at the end
  * everything that must hold. Throws `SeedFailure` with the story.
  *
- * While it runs: consensus is watched (raft-checker.ts), nothing throws, no node gives up without a
- * reason. After all faults were undone: every key is served within `SERVE_MS`, every replica is
- * healthy, every node stops, all replicas hold the same records, and the answers of the whole run
- * have an order that explains them.
+ * While it runs: consensus is watched (raft-checker.ts), replicas at the same applied index hold the
+ * same state, appended serial numbers take effect once, nothing throws, no node gives up without a
+ * reason. Then a majority is healed and must serve alone; then all of it: every key is served within
+ * `SERVE_MS`, every replica is healthy, every node stops and leaves nothing behind, all replicas hold the
+ * same records, and the answers of the whole run have an order that explains them.
+ *
+ * A run that the plan ruins (a majority loses what it had) need not serve; it must not give a wrong
+ * answer, and whatever refuses to start must say why.
  */
 
+import type { Address } from '../src/env/network.ts'
 import { compareEngines } from './checkers/engine-records.ts'
+import { checkDirectories, checkProcesses } from './checkers/leftovers.ts'
+import { serveEverything } from './checkers/service.ts'
 import { createSimClock } from './clock.ts'
-import { RedisClient } from './cluster/redis-client.ts'
 import { createSimCluster, type SimCluster } from './cluster/sim-cluster.ts'
 import { REDIS_PORT, type SimNode } from './cluster/sim-node.ts'
 import { Nemesis, type NemesisCounts } from './faults/nemesis.ts'
+import { NodeStories } from './node-stories.ts'
 import { createSimRandom } from './random.ts'
 import { eventTag } from './scheduler.ts'
 import { drawSeedPlan, type PlanLimits, type SeedPlan } from './seed-plan.ts'
 import { failOnUnhandledRejection } from './unhandled-rejection.ts'
-import { KEYS_PER_GROUP, KeyClient, keyName } from './workloads/key-client.ts'
+import { KEYS_PER_GROUP, KeyClient } from './workloads/key-client.ts'
 import { KeyHistory } from './workloads/key-history.ts'
-import { answerOf } from './workloads/key-model.ts'
+import { SerialClient } from './workloads/serial-client.ts'
 
 export type SeedResult = {
   readonly seed: number
@@ -28,22 +35,43 @@ export type SeedResult = {
   readonly events: number
   readonly answered: number
   readonly unknown: number
+  /** Appends of serial numbers that were acknowledged, and reads that explained them. */
+  readonly serials: number
   readonly elections: number
+  /** Strikes of the nemesis. */
+  readonly strikes: number
   readonly faults: NemesisCounts
   readonly traceHash: string
+}
+
+type FailedRun = {
+  readonly story: string
+  readonly strikes: number
+  readonly clients: number
+  readonly durationMs: number
 }
 
 export class SeedFailure extends Error {
   override readonly name = 'SeedFailure'
   readonly seed: number
   readonly virtualMs: number
+  readonly reason: string
   readonly story: string
+  /** How large the run was: for shrink.ts. */
+  readonly strikes: number
+  readonly clients: number
+  readonly durationMs: number
 
-  constructor(seed: number, virtualMs: number, story: string, cause: unknown) {
-    super(`seed ${seed} failed at ${virtualMs.toFixed(3)} virtual ms: ${textOf(cause)}`, { cause })
+  constructor(seed: number, virtualMs: number, run: FailedRun, cause: unknown) {
+    const reason = textOf(cause)
+    super(`seed ${seed} failed at ${virtualMs.toFixed(3)} virtual ms: ${reason}`, { cause })
     this.seed = seed
     this.virtualMs = virtualMs
-    this.story = story
+    this.reason = reason
+    this.story = run.story
+    this.strikes = run.strikes
+    this.clients = run.clients
+    this.durationMs = run.durationMs
   }
 }
 
@@ -55,9 +83,17 @@ export type SeedOptions = PlanLimits & {
 }
 
 const FORM_MS = 30_000
+/** Beside the elections that it may take. */
 const SERVE_MS = 10_000
+const SERVE_ELECTIONS = 20
+/** How long a ruined cluster is watched. */
+const RUINED_MS = 15_000
+/** When a cluster is ruined that is: this far into the run. */
+const RUIN_AT = 0.6
 const CLIENTS_END_MS = 15_000
 const SETTLE_MS = 10_000
+const OBSERVE_MS = 50
+const OBSERVE = eventTag('observe')
 const LATE = eventTag('late-node')
 
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
@@ -81,7 +117,8 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   try {
     return await failOnUnhandledRejection(cluster.scheduler, () => run.run())
   } catch (error) {
-    throw new SeedFailure(seed, cluster.scheduler.nowMs, run.story(options.storyLines ?? 60), error)
+    const failed = { ...run.size, story: run.story(options.storyLines ?? 60) }
+    throw new SeedFailure(seed, cluster.scheduler.nowMs, failed, error)
   }
 }
 
@@ -91,6 +128,9 @@ class SeedRun {
   readonly #cluster: SimCluster
   readonly #nemesis: Nemesis
   readonly #histories: readonly KeyHistory[]
+  readonly #clients: KeyClient[] = []
+  readonly #serials: SerialClient[] = []
+  readonly #stories: NodeStories
   #undecided = ''
 
   constructor(seed: number, plan: SeedPlan, cluster: SimCluster) {
@@ -98,39 +138,78 @@ class SeedRun {
     this.#plan = plan
     this.#cluster = cluster
     this.#nemesis = new Nemesis(cluster, plan.faults, cluster.random.fork('nemesis'))
+    this.#stories = new NodeStories(cluster)
+    this.#observe()
     this.#histories = Array.from(
       { length: plan.workload.keyGroups },
       () => new KeyHistory(KEYS_PER_GROUP, () => cluster.scheduler.nowMs),
     )
   }
 
+  get size(): { readonly strikes: number; readonly clients: number; readonly durationMs: number } {
+    const { workload, durationMs } = this.#plan
+    return { strikes: this.#nemesis.strikes, clients: workload.clients, durationMs }
+  }
+
   async run(): Promise<SeedResult> {
-    const { faults, durationMs, workload } = this.#plan
+    const { faults, durationMs } = this.#plan
     this.#startNodes()
     if (faults.disturbsFormation) this.#nemesis.begin()
     else await this.#formed()
-    const clients = this.#startClients()
+    this.#startClients()
     await this.#cluster.run(faults.disturbsFormation ? 0 : 500)
     if (!faults.disturbsFormation) {
       this.#nemesis.allowDamage()
       this.#nemesis.begin()
     }
-    await this.#cluster.run(durationMs)
+    if (faults.ruins) await this.#runRuined()
+    else {
+      await this.#cluster.run(durationMs)
+      await this.#serveWithMajority()
+      await this.#recover()
+    }
+    this.#checkHistories()
+    return this.#result()
+  }
+
+  async #runRuined(): Promise<void> {
+    const { durationMs } = this.#plan
+    await this.#cluster.run(durationMs * RUIN_AT)
+    this.#nemesis.ruin()
+    await this.#cluster.run(durationMs * (1 - RUIN_AT))
     this.#nemesis.heal()
-    for (const client of clients) client.stop()
-    await this.#until('every client ends', CLIENTS_END_MS, Promise.all(clients.map((client) => client.done)))
+    await this.#cluster.run(RUINED_MS)
+    await this.#endClients()
+  }
+
+  /** All but a random majority stays as bad as it is: dead, cut off, frozen, full. */
+  async #serveWithMajority(): Promise<void> {
+    const core = this.#nemesis.chooseCore()
+    if (core === null) return
+    this.#nemesis.healOnly(core)
+    const served = serveEverything(this.#cluster, core, this.#histories, 'core')
+    await this.#until(`${core.map((node) => node.host).join()} serve alone`, this.#serveMs, served)
+  }
+
+  async #recover(): Promise<void> {
+    this.#nemesis.heal()
+    await this.#endClients()
     const isWhole = (): boolean => this.#nemesis.isOver && this.#isFormed()
     await this.#cluster.runUntil('the cluster is whole again', isWhole, FORM_MS)
-    await this.#until(
-      'every key is served by every node',
-      SERVE_MS,
-      this.#serveEverything(workload.keyGroups),
-    )
+    const { nodes } = this.#cluster
+    const served = serveEverything(this.#cluster, nodes, this.#histories, 'last')
+    await this.#until('every key is served by every node', this.#serveMs, served)
+    const servers = nodes.map((node) => ({ host: node.host, port: REDIS_PORT }))
+    const reads = this.#serials.map((client, at) => client.readAll(servers[at % servers.length] as Address))
+    await this.#until('every serial number is read', this.#serveMs, Promise.all(reads))
     await this.#settle()
     await this.#stopNodes()
     await compareEngines(this.#cluster)
-    this.#checkHistories()
-    return this.#result()
+    await checkDirectories(this.#cluster)
+  }
+
+  get #serveMs(): number {
+    return SERVE_MS + SERVE_ELECTIONS * this.#plan.electionTimeoutMs
   }
 
   story(lines: number): string {
@@ -140,10 +219,16 @@ class SeedRun {
       ...calls,
       `-- log`,
       this.#cluster.log.story(lines),
+      this.#stories.tell(),
       `-- nodes`,
       ...this.#cluster.nodes.flatMap(describeNode),
       this.#undecided,
     ].join('\n')
+  }
+
+  #observe(): void {
+    this.#stories.observe()
+    this.#cluster.scheduler.after(OBSERVE_MS, OBSERVE, () => this.#observe())
   }
 
   #startNodes(): void {
@@ -155,8 +240,9 @@ class SeedRun {
     })
   }
 
-  #startClients(): readonly KeyClient[] {
+  #startClients(): void {
     const { scheduler, network, nodes, random } = this.#cluster
+    const { workload } = this.#plan
     const world = {
       place: (name: string) => {
         const clock = createSimClock(scheduler)
@@ -166,9 +252,19 @@ class SeedRun {
       histories: this.#histories,
       firstGroup: 0,
     }
-    return Array.from({ length: this.#plan.workload.clients }, (_, at) => {
-      return new KeyClient(at + 1, world, this.#plan.workload, random.fork(`client-${at + 1}`))
-    })
+    for (let number = 1; number <= workload.clients; number++) {
+      this.#clients.push(new KeyClient(number, world, workload, random.fork(`client-${number}`)))
+    }
+    for (let number = 1; number <= this.#plan.serialClients; number++) {
+      const name = `s${number}`
+      this.#serials.push(new SerialClient(name, world, workload, random.fork(`serials-${name}`)))
+    }
+  }
+
+  async #endClients(): Promise<void> {
+    const clients = [...this.#clients, ...this.#serials]
+    for (const client of clients) client.stop()
+    await this.#until('every client ends', CLIENTS_END_MS, Promise.all(clients.map((client) => client.done)))
   }
 
   #formed(): Promise<void> {
@@ -187,37 +283,6 @@ class SeedRun {
         }) && groups.length >= 1
       )
     })
-  }
-
-  /** Also the last word of the histories: what was acknowledged is still there. */
-  async #serveEverything(keyGroups: number): Promise<void> {
-    await Promise.all(this.#cluster.nodes.map((node) => this.#serveBy(node, keyGroups)))
-  }
-
-  async #serveBy(node: SimNode, keyGroups: number): Promise<void> {
-    const name = `last-${node.host}`
-    const clock = createSimClock(this.#cluster.scheduler)
-    const client = new RedisClient(this.#cluster.network.attach(name, clock))
-    const pause = (): Promise<void> => new Promise((resolve) => clock.setTimer(50, resolve))
-    for (let group = 0; group < keyGroups; group++) {
-      const keys = Array.from({ length: KEYS_PER_GROUP }, (_, key) => key)
-      const names = keys.map((key) => keyName(group, key))
-      for (;;) {
-        if (!client.isConnected && !(await client.connect(node.host, REDIS_PORT))) {
-          await pause()
-          continue
-        }
-        const written = await client.call('SET', `last:${node.host}:${group}`, 'x')
-        const invocation = (this.#histories[group] as KeyHistory).invoke(name, { kind: 'get', keys })
-        const reply = await client.call('MGET', ...names)
-        if (reply.kind === 'array') {
-          invocation.answered(answerOf(reply))
-          if (written.kind === 'status') break
-        } else invocation.refused()
-        await pause()
-      }
-    }
-    client.close()
   }
 
   async #settle(): Promise<void> {
@@ -244,17 +309,14 @@ class SeedRun {
   }
 
   async #stopNodes(): Promise<void> {
-    const { nodes, network } = this.#cluster
+    const { nodes } = this.#cluster
     const stops = nodes.map(async (node) => {
       if (node.running === null) throw new Error(`${node.host} does not serve`)
       await node.running.stop()
     })
     await this.#until('every node stops', FORM_MS, Promise.all(stops))
     await this.#cluster.run(1_000)
-    for (const node of nodes) {
-      const open = network.connectionCount(node.host)
-      if (open > 0) throw new Error(`${node.host} has ${open} connections after it stopped`)
-    }
+    checkProcesses(this.#cluster)
   }
 
   #checkHistories(): void {
@@ -291,6 +353,8 @@ class SeedRun {
       events: scheduler.eventCount,
       answered: sum((history) => history.answered),
       unknown: sum((history) => history.unknown),
+      serials: this.#serials.reduce((total, client) => total + client.acknowledged, 0),
+      strikes: this.#nemesis.strikes,
       elections: [...checkers.values()].reduce((total, checker) => total + checker.elections, 0),
       faults: this.#nemesis.counts,
       traceHash: scheduler.traceHash(),

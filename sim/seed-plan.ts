@@ -15,6 +15,8 @@ export type SeedPlan = {
   readonly electionTimeoutMs: number
   readonly clock: MachineClock
   readonly workload: KeyWorkload
+  /** Clients that append serial numbers: workloads/serial-client.ts. */
+  readonly serialClients: number
   readonly faults: FaultPlan
   readonly groupOptions: Partial<GroupOptions>
   readonly logSegmentBytes: number
@@ -46,6 +48,7 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
     ...drawTimeouts(random.fork('timeouts')),
     clock,
     workload: drawWorkload(random.fork('workload'), faults, clock),
+    serialClients: random.between(1, 2),
     faults,
     groupOptions: isSmall ? smallGroupOptions(random.fork('limits')) : {},
     logSegmentBytes: random.pick([16, 64, 256]) * KIB,
@@ -78,7 +81,7 @@ function drawWorkload(random: SimRandom, faults: FaultPlan, clock: MachineClock)
   return {
     clients,
     keyGroups: random.between(1, 4),
-    pauseMsMax: random.pick([40, 120, 400]) * clients,
+    pauseMsMax: random.pick([80, 200, 500]) * clients,
     readShare: random.pick([0.2, 0.5, 0.8]),
     largeValueShare: random.chance(0.5) ? 0.05 : 0,
     largeValueBytes: random.pick([2, 20, 200]) * KIB,

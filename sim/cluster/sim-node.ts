@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import type { GroupId, ReplicaId } from '../../src/base/ids.ts'
 import { makeNodeId } from '../../src/base/ids.ts'
+import { makeLogIndex } from '../../src/base/log-entry.ts'
 import type { Clock } from '../../src/env/clock.ts'
 import { EngineFault } from '../../src/env/engine.ts'
 import type { Address } from '../../src/env/network.ts'
@@ -13,16 +14,27 @@ import type { Raft } from '../../src/raft/raft.ts'
 import { startNode } from '../../src/server/node.ts'
 import type { NodeOptions, RunningNode } from '../../src/server/node-options.ts'
 import { createMemoryEngineStore, type MemoryEngineStore } from '../../src/storage/memory-engine.ts'
+import { digestingStore } from '../checkers/engine-digests.ts'
 import { createSimClock, type SimClock } from '../clock.ts'
 import { createSimDisk, type SimDisk } from '../disk.ts'
 import type { SimLog } from '../logger.ts'
 import type { DeathNotice, SimNetwork } from '../network.ts'
+import { FrameMeddler } from '../network-frames.ts'
 import type { RaftChecker } from '../raft-checker.ts'
 import type { SimRandom } from '../random.ts'
-import type { Scheduler } from '../scheduler.ts'
+import { eventTag, type Scheduler } from '../scheduler.ts'
 import { slowEngineStore } from './slow-engine.ts'
 import { watchRaft } from './watched-raft.ts'
+import {
+  CallWatch,
+  type CrashPoint,
+  watchClock,
+  watchDisk,
+  watchEngines,
+  watchNetwork,
+} from './watched-world.ts'
 
+const FINDING = eventTag('finding')
 export const REDIS_PORT = 6379
 export const PEER_PORT = 7400
 
@@ -55,8 +67,14 @@ export class SimNode {
   #running: RunningNode | null = null
   #watched: Watched[] = []
   #incarnation = 0
+  /** When the present process began, or the last one. */
+  startedMs = 0
   #disks = 0
   #engineFault: EngineFault | null = null
+  /** Of the reads of its engines, how many meet damage; the damage is there until the engines are replaced. */
+  #rotShare = 0
+  #watch = new CallWatch()
+  readonly frames: FrameMeddler
   /** Differs from the other machines' options; read at the next start. */
   changes: Partial<NodeOptions> = {}
   /** What ended the start of the present incarnation, if anything did. */
@@ -69,6 +87,7 @@ export class SimNode {
     this.#world = world
     this.#join = join
     this.#random = world.random.fork(host)
+    this.frames = new FrameMeddler(world.scheduler, this.#random.fork('frames'), PEER_PORT)
     this.#disk = this.#makeDisk()
     this.#engines = this.#makeEngines()
   }
@@ -98,9 +117,21 @@ export class SimNode {
     return this.#watched
   }
 
+  /** Of the present process, or the last one. */
+  get calls(): CallWatch {
+    return this.#watch
+  }
+
+  /** The present process dies there, if it comes so far. */
+  crashAt(point: CrashPoint): void {
+    assert(this.#clock !== null, `${this.host} is down`)
+    this.#watch.crashAt(point)
+  }
+
   start(): void {
     assert(this.#clock === null, `${this.host} runs already`)
     this.#incarnation += 1
+    this.startedMs = this.#world.scheduler.nowMs
     const incarnation = this.#incarnation
     const random = this.#random.fork(`incarnation-${incarnation}`)
     const { skewMsMax, driftPerMillionMax } = this.#world.clock
@@ -114,12 +145,19 @@ export class SimNode {
     this.failure = null
     this.#engineFault = null
     const isPresent = (): boolean => this.#incarnation === incarnation && this.#clock !== null
+    const watch = new CallWatch()
+    this.#watch = watch
+    const engines = digestingStore(this.#engines, (name, index, digest) => this.#onState(name, index, digest))
+    const network = this.frames.wrap(this.#world.network.attach(this.host, clock))
     const world = {
-      clock,
+      clock: watchClock(clock, watch),
       random,
-      disk: this.#disk.disk(),
-      network: this.#world.network.attach(this.host, clock),
-      engines: slowEngineStore(this.#engines, clock, () => this.#world.engineLatencyMs(engineLatency)),
+      disk: watchDisk(this.#disk.disk(), watch),
+      network: watchNetwork(network, watch),
+      engines: watchEngines(
+        slowEngineStore(engines, clock, () => this.#world.engineLatencyMs(engineLatency)),
+        watch,
+      ),
       logger: this.#world.log.logger(this.host),
       makeRaft: this.#makeRaft,
     }
@@ -140,6 +178,7 @@ export class SimNode {
   /** The process dies. With `losesPower` what was not synced is gone too. */
   crash(notice: DeathNotice, losesPower: boolean): void {
     assert(this.#clock !== null, `${this.host} is down already`)
+    this.#watch.died()
     this.#clock.kill()
     this.#clock = null
     this.#running = null
@@ -160,10 +199,20 @@ export class SimNode {
     return this.#engineFault !== null
   }
 
+  /** Damage in the engines' tables: it is found by whoever reads there, never returned as data. */
+  rotEngines(share: number): void {
+    this.#rotShare = share
+  }
+
+  get hasRottenEngines(): boolean {
+    return this.#rotShare > 0
+  }
+
   /** A new, empty machine under the old name, which joins the cluster as a new replica. */
   wipe(join: readonly Address[]): void {
     assert(this.#clock === null, `${this.host} runs`)
     this.#join = join
+    this.frames.forgetSent()
     this.#disk = this.#makeDisk()
     this.#engines = this.#makeEngines()
   }
@@ -172,6 +221,20 @@ export class SimNode {
   loseEngines(): void {
     assert(this.#clock === null, `${this.host} runs`)
     this.#engines = this.#makeEngines()
+  }
+
+  #onState(name: string, index: number, digest: number): void {
+    const watched = this.#watched.find(({ group }) => name === `group-${group}`)
+    // An engine that is filled before its replica exists.
+    if (watched === undefined) return
+    try {
+      this.#world.checkerOf(watched.group).applied(watched.id, makeLogIndex(index), digest)
+    } catch (error) {
+      // Thrown here, it would be taken for a failure of the engine.
+      this.#world.scheduler.after(0, FINDING, () => {
+        throw error
+      })
+    }
   }
 
   #makeDisk(): SimDisk {
@@ -185,9 +248,16 @@ export class SimNode {
   }
 
   #makeEngines(): MemoryEngineStore {
+    this.#rotShare = 0
+    const rot = this.#random.fork(`engine-rot-${this.#disks}`)
     return createMemoryEngineStore({
       random: this.#random.fork(`engine-${this.#disks}`),
-      faultFor: (call) => (call === 'write' || call === 'persist' ? this.#engineFault : null),
+      faultFor: (call, name) => {
+        if (call === 'write' || call === 'persist') return this.#engineFault
+        const isReading = call === 'getMany' || call === 'range' || call === 'verify'
+        if (!isReading || this.#rotShare === 0 || !rot.chance(this.#rotShare)) return null
+        return new EngineFault('corruption', name, 'a simulated block has a wrong checksum')
+      },
     })
   }
 
@@ -212,7 +282,7 @@ export class SimNode {
   ) => {
     const raft = createRaft(options, state)
     this.#watched.push({ group, id: options.id, raft })
-    return watchRaft(raft, state, this.#world.checkerOf(group))
+    return watchRaft(raft, state, whileAlive(this.#world.checkerOf(group), this.#watch))
   }
 
   #options(): NodeOptions {
@@ -237,5 +307,31 @@ export class SimNode {
       ...this.#world.options,
       ...this.changes,
     }
+  }
+}
+
+/** What a process still does in the turn in which it died is nobody's business. */
+function whileAlive(checker: RaftChecker, watch: CallWatch): RaftChecker {
+  const tell =
+    <Given extends readonly unknown[]>(report: (...given: Given) => void) =>
+    (...given: Given): void => {
+      if (watch.isAlive) report(...given)
+    }
+  return {
+    get commit() {
+      return checker.commit
+    },
+    get elections() {
+      return checker.elections
+    },
+    started: tell((id, state) => checker.started(id, state)),
+    crashed: tell((id) => checker.crashed(id)),
+    observed: tell((raft) => checker.observed(raft)),
+    readyTaken: tell((raft, ready) => checker.readyTaken(raft, ready)),
+    persisted: tell((id, readyNumber) => checker.persisted(id, readyNumber)),
+    sent: tell((message) => checker.sent(message)),
+    applied: tell((id, index, digest) => checker.applied(id, index, digest)),
+    readAsked: tell((id, context) => checker.readAsked(id, context)),
+    readGranted: tell((id, grant) => checker.readGranted(id, grant)),
   }
 }

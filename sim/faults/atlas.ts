@@ -24,7 +24,8 @@ const RECOVERY_MS_MIN = 3_000
 export class Atlas {
   readonly #cluster: SimCluster
   #victim: SimNode | null = null
-  #hurtAtMs = 0
+  /** When the last damage was done, or will be. */
+  #hurtUntilMs = 0
   #isOpen = false
   #isUnrecoverable = false
   /** Machines whose damage no restart heals: only a wipe helps, if they refuse to start. */
@@ -68,10 +69,10 @@ export class Atlas {
     return true
   }
 
-  /** What was durable on it is lost now. `isLasting`: a restart may find it. */
-  hurt(node: SimNode, isLasting: boolean): void {
+  /** What was durable on it is lost, within `forMs` from now. `isLasting`: a restart may find it. */
+  hurt(node: SimNode, isLasting: boolean, forMs = 0): void {
     this.#victim = node
-    this.#hurtAtMs = this.#cluster.scheduler.nowMs
+    this.#hurtUntilMs = this.#cluster.scheduler.nowMs + forMs
     if (isLasting) this.#damaged.add(node)
   }
 
@@ -97,10 +98,14 @@ export class Atlas {
     return this.#victim === node && !this.#isWholeAgain(node)
   }
 
-  /** Up, nothing to repair, and all that is committed is on its disk; or nobody asks it to have anything. */
+  /**
+   * Up, nothing to repair, and all that is committed is on its disk; or nobody asks it to have anything.
+   * It has been started since: only a start reads the whole log, so before that it does not know.
+   */
   #isWholeAgain(node: SimNode): boolean {
     const { checkers, scheduler } = this.#cluster
-    if (scheduler.nowMs - this.#hurtAtMs < RECOVERY_MS_MIN || node.running === null) return false
+    if (node.startedMs < this.#hurtUntilMs || node.running === null || node.hasRottenEngines) return false
+    if (scheduler.nowMs - this.#hurtUntilMs < RECOVERY_MS_MIN) return false
     if (node.failure !== null || node.startFailure !== null) return false
     this.observe()
     for (const [group, checker] of checkers) {

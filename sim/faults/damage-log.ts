@@ -1,18 +1,29 @@
-/** Bit rot, unreadable sectors and lost files in a log at rest. Says what it did. */
+/**
+ * Bit rot, unreadable and stale sectors, lost and shortened files in a log at rest. Says what it did.
+ *
+ * Sectors turn back to zeros, and files end too early, only where later frames prove it: at the very
+ * end of the log the store can't tell that from a write that was torn and never acknowledged
+ * (docs/formats/recovery.md).
+ */
 import { LOG_DIRECTORY } from '../../src/storage/log/open-shared-log.ts'
 import type { SimDisk } from '../disk.ts'
 import type { SimRandom } from '../random.ts'
 
 const SECTOR_BYTES = 512
+const DAMAGES = ['flip', 'flip', 'flip', 'break', 'lose', 'stale', 'cut', 'unname'] as const
 
 export function damageLog(disk: SimDisk, random: SimRandom): string {
-  const files = disk
+  const segments = disk
     .paths()
     .filter((path) => path.startsWith(`${LOG_DIRECTORY}/`) && path.endsWith('.segment'))
-  if (files.length === 0) return 'none: there is no log'
-  const path = random.pick(files)
+    .sort()
+  if (segments.length === 0) return 'none: there is no log'
+  const older = segments.filter((path) => usedBytes(disk, path) > SECTOR_BYTES).slice(0, -1)
+  const kind = random.pick(DAMAGES)
+  const needsProof = kind === 'stale' || kind === 'cut'
+  if (needsProof && older.length === 0) return 'none: all there is is the end'
+  const path = random.pick(needsProof ? older : segments)
   const used = usedBytes(disk, path)
-  const kind = random.pick(['flip', 'flip', 'flip', 'break', 'lose'] as const)
   switch (kind) {
     case 'flip': {
       const flips = Array.from({ length: random.between(1, 3) }, () => random.below(used))
@@ -27,6 +38,21 @@ export function damageLog(disk: SimDisk, random: SimRandom): string {
     case 'lose':
       disk.loseFile(path)
       return `${path} lost`
+    case 'stale': {
+      const sector = random.below(Math.ceil(used / SECTOR_BYTES))
+      disk.zeroSector(path, sector)
+      return `sector ${sector} of ${path} is as it was before it was written`
+    }
+    case 'cut': {
+      const sectors = random.below(Math.ceil(used / SECTOR_BYTES))
+      disk.cutFile(path, sectors * SECTOR_BYTES)
+      return `${path} ends after ${sectors} sectors`
+    }
+    case 'unname': {
+      const before = path.replace(/segment$/, 'preparing')
+      disk.undoRename(before, path)
+      return `${path} has the name ${before} again`
+    }
   }
 }
 

@@ -12,6 +12,7 @@ export const FAULT_KINDS = [
   'gracefulStop',
   'freeze',
   'restartLoop',
+  'crashPoint',
   'partition',
   'oneWayPartition',
   'partialPartition',
@@ -27,6 +28,8 @@ export const FAULT_KINDS = [
   'slowLink',
   'thinLink',
   'corruptLink',
+  'looseFrames',
+  'replayConnection',
   'slowDisk',
   'stalledDisk',
   'diskError',
@@ -36,6 +39,10 @@ export const FAULT_KINDS = [
   'clockStrobe',
   'clockStandsStill',
   'damageLog',
+  'damageIdentity',
+  'rotEngine',
+  'lostWrite',
+  'misread',
   'loseEngine',
   'wipe',
 ] as const
@@ -53,11 +60,14 @@ export type FaultPlan = {
   readonly clockJumpMsMax: number
   /** Faults begin at once, not only after the cluster has formed. */
   readonly disturbsFormation: boolean
+  /** In the end a majority loses what it had: only honesty is expected then. */
+  readonly ruins: boolean
   /** The nemesis stops after so many: to find the shortest run that fails. */
   readonly strikesMax: number
 }
 
 const CLOCK_KINDS: readonly FaultKind[] = ['clockJump', 'clockStrobe', 'clockStandsStill']
+const RUIN_SHARE = 0.05
 const FAULTLESS_SHARE = 0.03
 
 export function drawFaultPlan(random: SimRandom): FaultPlan {
@@ -76,6 +86,7 @@ export function drawFaultPlan(random: SimRandom): FaultPlan {
     downMsMax: random.pick([50, 1_000, 4_000]),
     clockJumpMsMax: hasClockFaults ? random.pick([50, 600, 5_000]) : 0,
     disturbsFormation: random.chance(0.2),
+    ruins: random.chance(RUIN_SHARE),
     strikesMax: Number.POSITIVE_INFINITY,
   }
 }

@@ -7,13 +7,14 @@
  * did not.
  */
 import assert from 'node:assert/strict'
+import { toStorageError } from '../../src/base/errors.ts'
 import type { SimCluster } from '../cluster/sim-cluster.ts'
 import { PEER_PORT, type SimNode } from '../cluster/sim-node.ts'
 import type { SimRandom } from '../random.ts'
 import { eventTag } from '../scheduler.ts'
 import { Atlas } from './atlas.ts'
 import { CLOCK_FAULTS } from './clock-faults.ts'
-import { DAMAGE_FAULTS } from './damage-faults.ts'
+import { DAMAGE_FAULTS, ruinMachine } from './damage-faults.ts'
 import { DISK_FAULTS } from './disk-faults.ts'
 import { drawKind, type FaultKind, type FaultPlan } from './fault-plan.ts'
 import { freshFacts, type Harm, type MachineFacts, type Performers } from './harm.ts'
@@ -24,6 +25,10 @@ const NEMESIS = eventTag('nemesis')
 const WATCH_MS = 20
 /** A stop that hangs that long on a machine whose disk is well is a finding (it may wait for others). */
 const STOP_MS_MAX = 30_000
+/** How often a majority is not made smaller although it could be. */
+const CORE_ENOUGH_SHARE = 0.25
+/** A service manager starts what refuses to start again and again, with pauses. */
+const REFUSED_PAUSE_MS = 1_000
 /** A request to join travels and waits no longer than that. */
 const LATE_JOIN_MS = 20_000
 
@@ -82,6 +87,27 @@ export class Nemesis implements Harm {
 
   allowDamage(): void {
     this.atlas.open()
+  }
+
+  /** Machines that can do without all others, as few as it takes or some more; null: it takes all. */
+  chooseCore(): readonly SimNode[] | null {
+    const { nodes } = this.cluster
+    const core = new Set(nodes)
+    if (!this.atlas.isEnough(core)) return null
+    for (const node of this.random.shuffle([...nodes])) {
+      core.delete(node)
+      if (!this.atlas.isEnough(core)) core.add(node)
+      else if (this.random.chance(CORE_ENOUGH_SHARE)) break
+    }
+    return core.size === nodes.length ? null : nodes.filter((node) => core.has(node))
+  }
+
+  /** A majority of all machines loses what it had, each in its way. */
+  ruin(): void {
+    const { nodes } = this.cluster
+    this.atlas.declareUnrecoverable()
+    const count = this.random.between(Math.floor(nodes.length / 2) + 1, nodes.length)
+    for (const node of this.random.shuffle([...nodes]).slice(0, count)) ruinMachine(this, node)
   }
 
   /** Ends what is wrong with a majority that has all there is; all else stays as it is. */
@@ -248,10 +274,14 @@ export class Nemesis implements Harm {
     if (!isExcusable || isBug(failure)) {
       throw new Error(`${node.host} gave up without a reason`, { cause: failure })
     }
+    const { hint } = toStorageError(failure)
+    assert(hint.length > 0, `${node.host} gives up and does not say what to do: ${String(failure)}`)
     this.cluster.log.logger(node.host).warning('nemesis: the process ended', { error: String(failure) })
     const mustRejoin = isDamaged && (node.startFailure !== null || isDisplaced) && !isTransient(failure)
-    this.crash(node, false, this.isHealing ? 0 : this.downMs())
-    if (mustRejoin && !this.atlas.isUnrecoverable) this.rejoin(node)
+    const isHopeless = this.atlas.isUnrecoverable && !isTransient(failure)
+    this.crash(node, false, isHopeless ? REFUSED_PAUSE_MS : this.isHealing ? 0 : this.downMs())
+    if (node.hasRottenEngines) this.#moveEnginesAway(node)
+    else if (mustRejoin && !this.atlas.isUnrecoverable) this.rejoin(node)
   }
 
   #restart(node: SimNode, facts: MachineFacts): void {
@@ -259,6 +289,12 @@ export class Nemesis implements Harm {
     this.#count('restart')
     this.note(node, 'starts')
     node.start()
+  }
+
+  /** What the message of the refusal tells the operator to do. */
+  #moveEnginesAway(node: SimNode): void {
+    this.note(node, 'has its engines moved away')
+    node.loseEngines()
   }
 
   #thaw(node: SimNode): void {
@@ -270,11 +306,14 @@ export class Nemesis implements Harm {
   #healMachine(node: SimNode): void {
     const facts = this.factsOf(node)
     if (facts.isFrozen) this.#thaw(node)
+    node.frames.setFaults(null)
     node.disk.setFaults(null)
     node.disk.setCapacity(Number.POSITIVE_INFINITY)
     node.disk.releaseStalls()
     // A replica whose engine failed stops for good: that is what it says.
     if (node.isUp && (node.hasEngineFault || (facts.isExcused && !isWell(node)))) this.crash(node, false, 0)
+    if (node.isUp && node.hasRottenEngines) this.crash(node, false, 0)
+    if (node.hasRottenEngines) this.#moveEnginesAway(node)
     if (!node.isUp) facts.restartAtMs = this.#nowMs
   }
 }

@@ -1,5 +1,7 @@
 /** Links between machines that are cut, flap, crawl, change bytes, or forget their connections. */
-import type { SimNode } from '../cluster/sim-node.ts'
+import { createSimClock } from '../clock.ts'
+import { PEER_PORT, type SimNode } from '../cluster/sim-node.ts'
+import type { Recording } from '../network-frames.ts'
 import type { LinkConditions } from '../network-link.ts'
 import type { Harm, Performer, Performers } from './harm.ts'
 
@@ -66,6 +68,35 @@ export const NETWORK_FAULTS: Performers = {
     }
     return true
   },
+  /** Frames are lost, doubled, overtaken, repeated, of one node or of all. */
+  looseFrames: (harm) => {
+    const { random } = harm
+    const { nodes } = harm.cluster
+    const hit = random.chance(0.5) ? nodes : [random.pick(nodes)]
+    const share = (): number => (random.chance(0.5) ? random.pick([0.02, 0.2]) : 0)
+    const faults = { drop: share(), duplicate: share(), overtake: share(), replay: share() }
+    note(
+      harm,
+      `looseFrames ${JSON.stringify(faults)}`,
+      hit.map((node) => node.host),
+    )
+    for (const node of hit) node.frames.setFaults(faults)
+    harm.whileItLasts(harm.durationMs(), () => {
+      for (const node of hit) node.frames.setFaults(null)
+    })
+    return true
+  },
+  /** Everything that a node once said to another comes again, over a connection of its own. */
+  replayConnection: (harm) => {
+    const { random, cluster } = harm
+    const node = random.pick(cluster.nodes)
+    const { recordings } = node.frames
+    if (recordings.length === 0) return false
+    const recording = random.pick(recordings)
+    note(harm, `replayConnection of ${recording.frames.length} frames`, [node.host, recording.host])
+    repeatConnection(harm, recording)
+    return true
+  },
   reset: onPair('reset', (harm, one, other) => harm.cluster.network.reset(one, other)),
   halfOpen: onPair('halfOpen', (harm, one, other) => harm.cluster.network.halfOpen(one, other)),
   refuseConnections: onPair('refuseConnections', (harm, one, other) => {
@@ -81,6 +112,21 @@ export const NETWORK_FAULTS: Performers = {
   corruptLink: onPair('corruptLink', (harm, one, other) =>
     condition(harm, one, other, { corruptProbability: harm.random.pick([0.001, 0.05]) }),
   ),
+}
+
+function repeatConnection(harm: Harm, { host, frames }: Recording): void {
+  const { network, scheduler } = harm.cluster
+  const clock = createSimClock(scheduler)
+  const echo = network.attach(`echo-${scheduler.eventCount}`, clock)
+  const connection = echo.connect({ host, port: PEER_PORT }, { timeoutMs: 1_000 })
+  connection.handle({
+    onOpen: () => {
+      for (const frame of frames) connection.write(frame)
+    },
+    onData: () => undefined,
+    onClose: () => undefined,
+  })
+  harm.after(harm.durationMs(), () => connection.destroy())
 }
 
 function cut(choose: (shuffled: readonly string[], harm: Harm) => readonly Pair[]): Performer {

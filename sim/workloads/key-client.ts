@@ -8,6 +8,7 @@ import type { Clock } from '../../src/env/clock.ts'
 import type { Address, Network } from '../../src/env/network.ts'
 import { type ClientReply, RedisClient } from '../cluster/redis-client.ts'
 import type { SimRandom } from '../random.ts'
+import { isRefusal, isUnknown } from './answers.ts'
 import type { Invocation, KeyHistory } from './key-history.ts'
 import { answerOf, expandText, type KeyOperation } from './key-model.ts'
 
@@ -207,13 +208,9 @@ function setWords(
   return ['SET', name(key), expandText(value), ...(ifAbsent ? ['NX'] : []), ...expiry]
 }
 
-/** Errors that promise that nothing happened; anything else that is not known here is a finding. */
-const REFUSALS = /^(CLUSTERDOWN|TRYAGAIN|LOADING|MISCONF|ERR max number of clients)/
-const UNKNOWN = /^ERR 8004 /
-
 /** True when the server refused. */
 function settle(invocation: Invocation, reply: ClientReply): boolean {
-  if (reply.kind === 'lost' || (reply.kind === 'error' && UNKNOWN.test(reply.text))) {
+  if (isUnknown(reply)) {
     invocation.unknown()
     return false
   }
@@ -221,7 +218,7 @@ function settle(invocation: Invocation, reply: ClientReply): boolean {
     invocation.answered(answerOf(reply))
     return false
   }
-  assert(REFUSALS.test(reply.text), `unexpected error reply: ${reply.text}`)
+  assert(isRefusal(reply), `unexpected error reply: ${reply.text}`)
   invocation.refused()
   return true
 }
