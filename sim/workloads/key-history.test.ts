@@ -1,0 +1,94 @@
+/** Histories of the keys' clients broken by hand: what a store that lies would have answered. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { KeyHistory } from './key-history.ts'
+import type { KeyOperation } from './key-model.ts'
+
+const KEYS = 3
+
+type Told = readonly [client: string, operation: KeyOperation, answer: string | null]
+
+/** One call after the other; null: no answer ever came. */
+function verdictOf(...calls: readonly Told[]): string {
+  const history = new KeyHistory(KEYS, () => 0)
+  for (const [client, operation, answer] of calls) {
+    const invocation = history.invoke(client, operation)
+    if (answer === null) invocation.unknown()
+    else invocation.answered(answer)
+  }
+  return history.check()
+}
+
+function set(value: string, expires = 0): KeyOperation {
+  return { kind: 'set', writes: [[0, value]], ifAbsent: false, expires, answersOld: false }
+}
+
+const get: KeyOperation = { kind: 'get', keys: [0] }
+const getCounter: KeyOperation = { kind: 'get', keys: [2] }
+const increment: KeyOperation = { kind: 'increment', key: 2, by: 1 }
+const append = (value: string): KeyOperation => ({ kind: 'append', key: 1, value })
+const getText: KeyOperation = { kind: 'get', keys: [1] }
+/** The store's own doing; nobody is told. */
+const expire = (expires: number): Told => ['store', { kind: 'expire', key: 0, expires }, null]
+
+describe('a history is explained only by a store that keeps its word', () => {
+  test('a stale read', () => {
+    const calls: Told[] = [
+      ['a', set('x1/0;'), 'OK'],
+      ['a', set('x2/0;'), 'OK'],
+    ]
+    assert.equal(verdictOf(...calls, ['b', get, '"x2/0;"']), 'linearizable')
+    assert.equal(verdictOf(...calls, ['b', get, '"x1/0;"']), 'violated')
+  })
+
+  test('a lost write', () => {
+    assert.equal(verdictOf(['a', set('x/0;'), 'OK'], ['b', get, 'nil']), 'violated')
+    assert.equal(verdictOf(['a', set('x/0;'), null], ['b', get, 'nil']), 'linearizable')
+  })
+
+  test('an effect that takes place twice', () => {
+    assert.equal(verdictOf(['a', increment, '1'], ['b', getCounter, '"1"']), 'linearizable')
+    assert.equal(verdictOf(['a', increment, '1'], ['b', getCounter, '"2"']), 'violated')
+    assert.equal(verdictOf(['a', increment, null], ['b', getCounter, '"2"']), 'violated')
+    const doubled: Told[] = [
+      ['a', append('x/0;'), null],
+      ['b', getText, '"x/0;x/0;"'],
+    ]
+    assert.equal(verdictOf(...doubled), 'violated')
+  })
+
+  test('a write of unknown outcome that was read, and is gone', () => {
+    const read: Told[] = [
+      ['a', set('x/0;'), null],
+      ['b', get, '"x/0;"'],
+    ]
+    assert.equal(verdictOf(...read, ['c', get, '"x/0;"']), 'linearizable')
+    assert.equal(verdictOf(...read, ['c', get, 'nil']), 'violated')
+  })
+
+  test('a write that half happened', () => {
+    const both: KeyOperation = {
+      ...set('x/0;'),
+      kind: 'set',
+      writes: [
+        [0, 'x/0;'],
+        [1, 'y/0;'],
+      ],
+    } as KeyOperation
+    const read: KeyOperation = { kind: 'get', keys: [0, 1] }
+    assert.equal(verdictOf(['a', both, null], ['b', read, '"x/0;" "y/0;"']), 'linearizable')
+    assert.equal(verdictOf(['a', both, null], ['b', read, '"x/0;" nil']), 'violated')
+  })
+
+  test('a key that expires: only once it is due, only the value that was to expire, and for good', () => {
+    const due = 1_000_005
+    const written: Told[] = [['a', set('x/0;', due), 'OK']]
+    assert.equal(verdictOf(...written, ['b', get, 'nil']), 'violated', 'not due')
+    assert.equal(verdictOf(...written, expire(due), ['b', get, 'nil']), 'linearizable')
+    assert.equal(verdictOf(...written, expire(due), ['b', get, '"x/0;"']), 'linearizable', 'late is allowed')
+    const gone: Told[] = [...written, expire(due), ['b', get, 'nil']]
+    assert.equal(verdictOf(...gone, ['b', get, '"x/0;"']), 'violated', 'it came back')
+    const replaced: Told[] = [...written, ['a', set('y/0;'), 'OK'], expire(due)]
+    assert.equal(verdictOf(...replaced, ['b', get, 'nil']), 'violated', 'another value was to expire')
+  })
+})
