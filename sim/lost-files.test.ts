@@ -252,6 +252,18 @@ describe('a log that is rotten', () => {
     await assertComesBack(lost)
   })
 
+  test('only the header of a prepared segment, and only when it is used: refused, and well again', async () => {
+    const lost = await formed({ nodes: 1, victim: 0, writes: 5 })
+    const { disk } = lost.victim
+    disk.setFaults(({ operation, offset, length }) => {
+      const isHeader = operation === 'read' && offset === 0 && length === SECTOR_BYTES
+      return isHeader ? { kind: 'misread', elsewhere: SECTOR_BYTES } : null
+    })
+    await assertRefuses(lost, 'checksumMismatch', /prepared log segment/, isLog)
+    disk.setFaults(null)
+    await assertComesBack(lost)
+  })
+
   test('on the only node: nothing is served, at every start', async () => {
     const lost = await formed({ nodes: 1, victim: 0, writes: 60 })
     flipFrameHeader(lost)

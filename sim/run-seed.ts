@@ -15,7 +15,7 @@
 import type { Address } from '../src/env/network.ts'
 import { compareEngines } from './checkers/engine-records.ts'
 import { checkDirectories, checkProcesses } from './checkers/leftovers.ts'
-import { serveEverything } from './checkers/service.ts'
+import { serveEverything, serveSomewhere } from './checkers/service.ts'
 import { createSimClock } from './clock.ts'
 import { createSimCluster, type SimCluster } from './cluster/sim-cluster.ts'
 import { REDIS_PORT, type SimNode } from './cluster/sim-node.ts'
@@ -187,7 +187,7 @@ class SeedRun {
     const core = this.#nemesis.chooseCore()
     if (core === null) return
     this.#nemesis.healOnly(core)
-    const served = serveEverything(this.#cluster, core, this.#histories, 'core')
+    const served = serveSomewhere(this.#cluster, core, this.#histories, 'core')
     await this.#until(`${core.map((node) => node.host).join()} serve alone`, this.#serveMs, served)
   }
 

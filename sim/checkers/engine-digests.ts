@@ -49,8 +49,8 @@ function digesting(
       }
       if (applied === null) return
       const { position, epochs } = decodeApplied(applied)
-      const { of } = makeEngineKeys(epochs)
-      onState(position.index, records.digest([of('\x00').slice(0, -1), of('x').slice(0, -1)]))
+      const keys = makeEngineKeys(epochs)
+      onState(position.index, records.digest(['\x00', 'x'].map((key) => keys.of(key).slice(0, -1))))
     },
   }
 }

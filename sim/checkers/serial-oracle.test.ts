@@ -5,7 +5,7 @@ import { SerialOracle } from './serial-oracle.ts'
 /** What the client was told, in order: a = acknowledged, u = unknown, r = refused. */
 function told(fates: string, lengths: readonly number[] = []): SerialOracle {
   const oracle = new SerialOracle('s1')
-  for (const [at, fate] of [...fates].entries()) {
+  for (const [at, fate] of fates.split('').entries()) {
     const { serial } = oracle.next()
     if (fate === 'a') oracle.told(serial, { kind: 'acknowledged', length: lengths[at] ?? 2 * (at + 1) })
     else oracle.told(serial, { kind: fate === 'u' ? 'unknown' : 'refused' })

@@ -17,6 +17,7 @@ export type CrashPoint = {
   /** How many calls of this family are left until then. */
   calls: number
   readonly when: 'before' | 'after'
+  /** May let it live after all. */
   readonly die: (call: string) => void
 }
 
@@ -54,7 +55,7 @@ export class CallWatch {
     const point = this.#dueAt(family)
     if (point?.when === 'before') {
       point.die(`before ${name}`)
-      return undefined
+      if (!this.#isAlive) return undefined
     }
     const result = call()
     if (point?.when === 'after') point.die(`after ${name}`)

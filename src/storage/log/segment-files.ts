@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
+import { storageError } from '../../base/errors.ts'
 import type { Disk, DiskFile } from '../../env/disk.ts'
 import type { Logger } from '../../env/logger.ts'
 import type { Random } from '../../env/random.ts'
@@ -75,10 +76,15 @@ export class SegmentFiles {
     await this.#disk.syncDirectory(this.directory)
     const file = await this.#disk.open(this.path(number), 'write', { dedicated: true })
     const header = decodeSegmentHeader(await file.read(0, SECTOR_BYTES))
-    assert(
-      header !== null && header.identity.number === number,
-      `${this.path(number)} is not as it was written`,
-    )
+    if (header === null || header.identity.number !== number) {
+      await file.close()
+      // It was right a moment ago: the disk reads it wrongly, or lost it. The next start looks again.
+      const path = this.path(number)
+      throw storageError('checksumMismatch', {
+        message: `the header of the prepared log segment ${path} is not as it was written`,
+        context: { path, offset: 0 },
+      })
+    }
     return { identity: header.identity, file, crc: header.crc, sizeBytes: await file.size() }
   }
 
