@@ -30,6 +30,7 @@ export const FAULT_KINDS = [
   'corruptLink',
   'looseFrames',
   'replayConnection',
+  'foreignPeer',
   'slowDisk',
   'stalledDisk',
   'diskError',

@@ -3,6 +3,7 @@ import { createSimClock } from '../clock.ts'
 import { PEER_PORT, type SimNode } from '../cluster/sim-node.ts'
 import type { Recording } from '../network-frames.ts'
 import type { LinkConditions } from '../network-link.ts'
+import { sendForeigner } from './foreign-peer.ts'
 import type { Harm, Performer, Performers } from './harm.ts'
 
 type Pair = readonly [from: string, to: string]
@@ -97,6 +98,7 @@ export const NETWORK_FAULTS: Performers = {
     repeatConnection(harm, recording)
     return true
   },
+  foreignPeer: sendForeigner,
   reset: onPair('reset', (harm, one, other) => harm.cluster.network.reset(one, other)),
   halfOpen: onPair('halfOpen', (harm, one, other) => harm.cluster.network.halfOpen(one, other)),
   refuseConnections: onPair('refuseConnections', (harm, one, other) => {
