@@ -62,20 +62,23 @@ async function record(directory: string, test: LoadTest): Promise<LoadFigures> {
   )
 }
 
-/** Microseconds by function in the last part of the profile: start, fill and warm-up came before. */
-function selfTimes(profile: Profile, lastMs: number): ReadonlyMap<string, number> {
+/**
+ * Samples by function in the last part of the profile: start, fill and warm-up came before. Not their
+ * durations: while another program has the processor, one sample lasts long and says nothing.
+ */
+function samplesByFunction(profile: Profile, lastMs: number): ReadonlyMap<string, number> {
   const { nodes, samples, timeDeltas, startTime, endTime } = profile
   const from = endTime - lastMs * 1_000
   const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]))
-  const times = new Map<string, number>()
+  const counts = new Map<string, number>()
   let time = startTime
   for (const [at, id] of samples.entries()) {
     time += timeDeltas[at] ?? 0
     if (time < from) continue
     const name = names.get(id) ?? assert.fail(`the profile has no node ${id}`)
-    times.set(name, (times.get(name) ?? 0) + (timeDeltas[at] ?? 0))
+    counts.set(name, (counts.get(name) ?? 0) + 1)
   }
-  return times
+  return counts
 }
 
 function nameOf({ functionName, url, lineNumber }: CallFrame): string {
@@ -83,13 +86,13 @@ function nameOf({ functionName, url, lineNumber }: CallFrame): string {
   return url === '' ? name : `${name} ${url.replace(ROOT, '')}:${lineNumber + 1}`
 }
 
-function print(times: ReadonlyMap<string, number>): void {
-  const busy = [...times].filter(([name]) => name !== '(idle)' && name !== '(root)')
-  const total = busy.reduce((sum, [, microseconds]) => sum + microseconds, 0)
+function print(samples: ReadonlyMap<string, number>): void {
+  const busy = [...samples].filter(([name]) => name !== '(idle)' && name !== '(root)')
+  const total = busy.reduce((sum, [, count]) => sum + count, 0)
   const rows = busy
     .toSorted(([, left], [, right]) => right - left)
     .slice(0, Number(values.top))
-    .map(([name, microseconds]) => [`${((microseconds / total) * 100).toFixed(1)} %`, name])
+    .map(([name, count]) => [`${((count / total) * 100).toFixed(1)} %`, name])
   console.log(renderColumns(['OWN TIME', 'FUNCTION'], rows))
 }
 
@@ -104,7 +107,7 @@ try {
     `${test}, pipeline ${values.pipeline}, profiled: ${requestsPerSecond.toFixed(0)}/s, ${cpuUsPerRequest.toFixed(1)} µs of all threads per request`,
   )
   const profile = JSON.parse(readFileSync(join(directory, file), 'utf8')) as Profile
-  print(selfTimes(profile, Number(values.seconds) * 1_000 + STOP_MS))
+  print(samplesByFunction(profile, Number(values.seconds) * 1_000 + STOP_MS))
   if (values.keep !== undefined) cpSync(directory, values.keep, { recursive: true })
 } finally {
   rmSync(directory, { recursive: true, force: true })
