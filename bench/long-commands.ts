@@ -86,7 +86,7 @@ async function countKeys(node: NodeProcess): Promise<number> {
 async function measureExpiry(parts: Parts, writesPerSecond: number): Promise<Row> {
   const { node, client } = parts
   const leadMs = EXPIRY_MS_MIN + (expiring / writesPerSecond) * 1_000 * PATIENCE
-  const atMs = Date.now() + leadMs
+  const atMs = Math.ceil(Date.now() + leadMs)
   const words = ['SET', `bench:expiring:${KEY_DIGITS}`, 'x', 'PXAT', String(atMs)]
   await fill(client, node, expiring, { test: words })
   const waitMs = atMs - Date.now() - LEAD_MS * 2

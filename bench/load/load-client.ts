@@ -14,7 +14,7 @@ export class LoadClient {
   /** Error replies, and values that should have been there and were not, are errors here. */
   async run(task: LoadTask): Promise<LoadFigures> {
     const figures = await this.#carryOut(task)
-    const what = `${String(task.test)} on ${task.host}:${task.port}`
+    const what = `${typeof task.test === 'string' ? task.test : task.test.join(' ')} on ${task.host}:${task.port}`
     assert(figures.errors === 0, `${what}: ${figures.errors} errors, the first: ${figures.firstError}`)
     assert(figures.absent === 0, `${what}: ${figures.absent} values are not there`)
     return figures
