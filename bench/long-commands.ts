@@ -22,6 +22,7 @@ import { fill, printRows, type Row, taskFor, withLoad, withNode } from './own-no
 
 const TARGET = '≤ 20 ms CPU'
 const MIXED_MS = 5_000
+const ERROR_CHARS = 80
 const LEAD_MS = 500
 /** Until they expire the keys must be written, on a machine that may have become slower: this many times as long as it took before. */
 const PATIENCE = 5
@@ -69,7 +70,10 @@ async function sendOnce({ client, node }: Parts, words: readonly string[]): Prom
   // An error is an answer to be told: the loop beside it is what is measured.
   const outcome = await client.run(taskFor(node, { test: words, keys: 1, clients: 1, extent })).then(
     () => 'answered',
-    (error: unknown) => `refused (${String(error)})`,
+    (error: unknown) =>
+      `refused (${String(error)
+        .replace(/^.*the first: /, '')
+        .slice(0, ERROR_CHARS)})`,
   )
   return `${outcome} after ${(performance.now() - beginMs).toFixed(0)} ms`
 }
