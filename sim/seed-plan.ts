@@ -32,6 +32,8 @@ export type PlanLimits = {
 }
 
 const KIB = 1024
+/** With more of them to one group of keys the search for an explanation takes minutes. */
+const UNKNOWN_WRITES_MAX = 40
 /** A seed with its healing takes no longer: what clocks drift apart by until then. */
 const RUN_SECONDS_MAX = 150
 
@@ -89,6 +91,7 @@ function drawWorkload(random: SimRandom, faults: FaultPlan, clock: MachineClock)
     // Two machines may be off in opposite directions, and either may jump any number of times.
     expiryToleranceMs: faults.clockJumpMsMax > 0 ? Number.POSITIVE_INFINITY : apartMs + 10,
     requestTimeoutMs: random.pick([300, 2_000, 12_000]),
+    unknownWritesMax: UNKNOWN_WRITES_MAX,
   }
 }
 

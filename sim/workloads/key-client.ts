@@ -23,6 +23,8 @@ export type KeyWorkload = {
   /** How much sooner than asked a key may expire: by as much as clocks differ. */
   readonly expiryToleranceMs: number
   readonly requestTimeoutMs: number
+  /** Once so many writes of a group have an unknown outcome, it is only read. Absent: no limit. */
+  readonly unknownWritesMax?: number
 }
 
 export const KEYS_PER_GROUP = 3
@@ -79,7 +81,7 @@ export class KeyClient {
         continue
       }
       const group = this.#random.below(this.#workload.keyGroups)
-      await this.#ask(group, this.#draw())
+      await this.#ask(group, this.#draw(group))
       await this.#pause(this.#workload.pauseMsMax)
     }
     this.#redis.close()
@@ -107,10 +109,11 @@ export class KeyClient {
     else this.#clock.setTimer(afterMs, expire)
   }
 
-  #draw(): KeyOperation {
+  #draw(group: number): KeyOperation {
     const random = this.#random
-    const { readShare, expiryShare } = this.#workload
-    if (random.chance(readShare)) return { kind: 'get', keys: this.#someKeys() }
+    const { readShare, expiryShare, unknownWritesMax = Number.POSITIVE_INFINITY } = this.#workload
+    const mayWrite = (this.#world.histories[group]?.unknownWrites ?? 0) < unknownWritesMax
+    if (random.chance(readShare) || !mayWrite) return { kind: 'get', keys: this.#someKeys() }
     if (random.chance(0.35)) return { kind: 'increment', key: COUNTER_KEY, by: random.chance(0.8) ? 1 : 10 }
     const key = random.below(COUNTER_KEY)
     switch (random.below(8)) {

@@ -38,6 +38,8 @@ export class KeyHistory {
   readonly #nowMs: () => number
   readonly #calls: OpenCall[] = []
   #time = 0
+  /** Writes that clients asked for and that may or may not have happened: what makes histories hard to explain. */
+  unknownWrites = 0
 
   constructor(keyCount: number, nowMs: () => number) {
     this.keyCount = keyCount
@@ -86,6 +88,7 @@ export class KeyHistory {
         end()
         // A read that nobody saw the answer of says nothing.
         call.isVoid = input.kind === 'get'
+        if (input.kind !== 'get' && input.kind !== 'expire') this.unknownWrites += 1
       },
     }
   }
