@@ -1,118 +1,133 @@
 /**
- * `npm run sim:mutants -- [--only NAME] [--seeds A..B] [--minutes M]`: puts each bug of the table
- * into a copy of the sources and runs seeds until one fails, then the random runs of the parts. A
- * bug that survives makes the exit code 1, and so does an edit that does not fit the sources any more.
+ * `npm run sim:mutants -- [--only NAME,…] [--jobs N] [--effort F] [--judges NAME,…] [--quick | --write]`: puts each bug of the table into
+ * a copy of the sources and lets the random simulations look for it. Exit code 1 when one survives,
+ * when a judge merely broke, or when an edit does not fit the sources any more.
+ *
+ *   --effort  multiplies what each judge may run before a bug counts as alive
+ *   --judges  only these: raft, log, rot, cluster
+ *   --quick   only those of sim/mutants/kills.json, by the seed that killed them: every kill is shown again
+ *   --write   keeps what was found in sim/mutants/kills.json
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { MUTANTS, type Mutant } from './mutants/mutant-table.ts'
+import { JUDGE_NAMES, type JudgeName } from './judges.ts'
+import type { Mutant } from './mutants/mutant.ts'
+import { MUTANTS } from './mutants/mutant-table.ts'
+import { type Attempt, type Budget, FIRST_SEED, judgesOf, type Trial, tryMutant } from './mutants/trial.ts'
 
-const ROOT = path.join(import.meta.dirname, '..')
-const COPIED = ['src', 'sim', 'test', 'package.json'] as const
-/** Seeds that were not looked at when a bug was put into the table. */
-const SEEDS = '10001..10300'
-const MINUTES = '2'
-/** Random runs of one part against a model, without a transport and a node that hide some bugs. */
-const PART_SUITES = ['src/raft/raft-random.test.ts', 'src/storage/log/log-crash.test.ts'] as const
+const KILLS_FILE = path.join(import.meta.dirname, 'mutants', 'kills.json')
+const BUDGETS: Readonly<Record<JudgeName, Budget>> = {
+  raft: { seedsMax: 3_000, cpuSeconds: 60 },
+  log: { seedsMax: 1_000, cpuSeconds: 30 },
+  rot: { seedsMax: 1_000, cpuSeconds: 30 },
+  cluster: { seedsMax: 600, cpuSeconds: 180 },
+}
+/** Another seed tells another story after a change of what seeds draw: a few more are tried then. */
+const QUICK_CPU_SECONDS = 20
 
-type Verdict = { readonly mutant: Mutant; readonly killer: string | null; readonly checker: string }
+export type Kill = { readonly judge: JudgeName; readonly seed: number; readonly reason: string }
+export type Kills = Readonly<Record<string, Kill>>
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, seeds: { type: 'string' }, minutes: { type: 'string' } },
+    options: {
+      only: { type: 'string' },
+      jobs: { type: 'string', default: '2' },
+      effort: { type: 'string', default: '1' },
+      judges: { type: 'string', default: JUDGE_NAMES.join(',') },
+      quick: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+    },
   })
-  const chosen = MUTANTS.filter(({ name }) => values.only === undefined || name === values.only)
-  if (chosen.length === 0) throw new Error(`no mutant is called ${values.only}`)
-  const seeds = values.seeds ?? SEEDS
-  const verdicts: Verdict[] = []
-  for (const mutant of chosen) {
-    const verdict = await judge(mutant, seeds, values.minutes ?? MINUTES)
-    verdicts.push(verdict)
-    console.log(describe(verdict))
-  }
-  const alive = verdicts.filter((verdict) => verdict.killer === null)
-  console.log(`${verdicts.length - alive.length} of ${verdicts.length} mutants killed`)
+  const names = values.only?.split(',') ?? null
+  const unknown = names?.filter((name) => !MUTANTS.some((mutant) => mutant.name === name)) ?? []
+  if (unknown.length > 0) throw new Error(`no mutant is called ${unknown.join(', ')}`)
+  const kills = JSON.parse(await readFile(KILLS_FILE, 'utf8')) as Kills
+  const chosen = MUTANTS.filter(
+    ({ name }) => (names === null || names.includes(name)) && (!values.quick || kills[name] !== undefined),
+  )
+  const startMs = performance.now()
+  const trials = await tryAll(chosen, Number(values.jobs), (mutant) =>
+    values.quick
+      ? quickAttempts(mutant, kills[mutant.name])
+      : attemptsOf(mutant, Number(values.effort)).filter(({ judge }) =>
+          values.judges.split(',').includes(judge),
+        ),
+  )
+  const alive = trials.filter((trial) => trial.fate !== 'killed')
+  for (const trial of alive) console.log(`ALIVE ${describe(trial)}`)
+  const moved = values.quick ? trials.filter((trial) => hasMoved(trial, kills[trial.mutant.name])) : []
+  for (const { mutant } of moved) console.log(`${mutant.name}: not by its old seed; refresh with --write`)
+  const cpuMs = trials.reduce((sum, trial) => sum + trial.cpuMs, 0)
+  console.log(
+    `${trials.length - alive.length} of ${trials.length} mutants killed in`,
+    `${((performance.now() - startMs) / 1_000).toFixed(0)} s, ${(cpuMs / 1_000).toFixed(0)} s of processor time`,
+  )
+  if (values.write) await keep(kills, trials)
   return alive.length === 0 ? 0 : 1
 }
 
-async function judge(mutant: Mutant, seeds: string, minutes: string): Promise<Verdict> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'holdfast-mutant-'))
-  try {
-    for (const name of COPIED) await cp(path.join(ROOT, name), path.join(folder, name), { recursive: true })
-    await symlink(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'))
-    for (const edit of mutant.edits) await apply(folder, mutant.name, edit)
-    return (await judgeBySeeds(mutant, folder, seeds, minutes)) ?? (await judgeByParts(mutant, folder))
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+async function tryAll(
+  mutants: readonly Mutant[],
+  jobs: number,
+  attempts: (mutant: Mutant) => readonly Attempt[],
+): Promise<readonly Trial[]> {
+  const trials: Trial[] = []
+  const left = [...mutants]
+  const work = async (): Promise<void> => {
+    for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
+      const trial = await tryMutant(mutant, attempts(mutant))
+      trials.push(trial)
+      console.log(describe(trial))
+    }
   }
+  await Promise.all(Array.from({ length: Math.max(1, jobs) }, work))
+  return trials
 }
 
-async function judgeBySeeds(
-  mutant: Mutant,
-  folder: string,
-  seeds: string,
-  minutes: string,
-): Promise<Verdict | null> {
-  const output = await run(folder, [
-    'sim/main.ts',
-    '--seeds',
-    seeds,
-    '--minutes',
-    minutes,
-    '--shrink-seconds',
-    '0',
-  ])
-  const found = /^seed (\d+) failed at [\d.]+ virtual ms: (.*)$/m.exec(output)
-  if (found !== null) {
-    const count = Number(found[1]) - Number(seeds.split('..')[0]) + 1
-    return { mutant, killer: `seed ${count}`, checker: found[2] ?? '' }
+function attemptsOf(mutant: Mutant, effort: number): readonly Attempt[] {
+  return judgesOf(mutant).map((judge) => {
+    const { seedsMax, cpuSeconds } = BUDGETS[judge]
+    const budget = { seedsMax: Math.ceil(seedsMax * effort), cpuSeconds: cpuSeconds * effort }
+    return { judge, from: FIRST_SEED, budget }
+  })
+}
+
+function quickAttempts(mutant: Mutant, kill: Kill | undefined): readonly Attempt[] {
+  const few = attemptsOf(mutant, 1).map((attempt) => ({
+    ...attempt,
+    budget: { ...attempt.budget, cpuSeconds: QUICK_CPU_SECONDS },
+  }))
+  if (kill === undefined) return few
+  return [
+    { judge: kill.judge, from: kill.seed, budget: { seedsMax: 1, cpuSeconds: QUICK_CPU_SECONDS } },
+    ...few,
+  ]
+}
+
+function hasMoved(trial: Trial, kill: Kill | undefined): boolean {
+  return trial.fate === 'killed' && (trial.judge !== kill?.judge || trial.seed !== kill.seed)
+}
+
+async function keep(before: Kills, trials: readonly Trial[]): Promise<void> {
+  const found = new Map(Object.entries(before))
+  for (const { mutant, fate, judge, seed, reason } of trials) {
+    if (fate === 'killed' && judge !== null)
+      found.set(mutant.name, { judge, seed, reason: reason.slice(0, 160) })
+    else found.delete(mutant.name)
   }
-  const isClean = /seeds, 0 failed/.test(output)
-  return isClean ? null : { mutant, killer: 'seed 1', checker: output.trim().split('\n').at(-1) ?? '' }
+  const known = MUTANTS.flatMap(({ name }) => {
+    const kill = found.get(name)
+    return kill === undefined ? [] : [[name, kill] as const]
+  })
+  await writeFile(KILLS_FILE, `${JSON.stringify(Object.fromEntries(known), null, 2)}\n`)
 }
 
-async function judgeByParts(mutant: Mutant, folder: string): Promise<Verdict> {
-  for (const suite of PART_SUITES) {
-    const output = await run(folder, ['--test', suite])
-    const found = /^ℹ fail ([1-9]\d*)$/m.exec(output)
-    if (found === null) continue
-    const reason = /\[?\w*Error\b[^:]*: (.*)/.exec(output)
-    return { mutant, killer: path.basename(suite, '.test.ts'), checker: reason?.[1] ?? '' }
-  }
-  return { mutant, killer: null, checker: '' }
-}
-
-async function apply(
-  folder: string,
-  name: string,
-  edit: { readonly file: string; readonly find: string; readonly replace: string },
-): Promise<void> {
-  const file = path.join(folder, edit.file)
-  const before = await readFile(file, 'utf8')
-  const count = before.split(edit.find).length - 1
-  if (count !== 1)
-    throw new Error(`${name}: ${edit.file} has ${count} places that read ${JSON.stringify(edit.find)}`)
-  await writeFile(
-    file,
-    before.replace(edit.find, () => edit.replace),
-  )
-}
-
-async function run(folder: string, args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-  const outputs = Promise.all([text(child.stdout), text(child.stderr)])
-  await once(child, 'close')
-  return (await outputs).join('\n')
-}
-
-function describe({ mutant, killer, checker }: Verdict): string {
-  const fate = killer === null ? 'SURVIVED' : `killed by ${killer}`.padEnd(22)
-  return `${mutant.name.padEnd(38)} ${fate} ${checker.slice(0, 140)}`
+function describe({ mutant, fate, judge, seeds, reason, cpuMs }: Trial): string {
+  const what = fate === 'killed' ? `${judge} ${seeds}` : fate.toUpperCase()
+  const seconds = `${(cpuMs / 1_000).toFixed(0)} s`
+  return `${mutant.name.padEnd(46)} ${what.padEnd(12)} ${seconds.padStart(6)}  ${reason.slice(0, 150)}`
 }
 
 process.exitCode = await main()

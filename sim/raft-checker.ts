@@ -17,8 +17,8 @@
  * Invariants are those of any Raft group: one leader per term; term and vote kept across
  * restarts; log matching; leader completeness; committed entries never change; committed means
  * durable on each joint quorum; nothing is promised before it is durable; a leader only appends; one
- * membership change at a time; equal applied index, equal state; a read sees all that was
- * committed before it was asked.
+ * membership change at a time, and a snapshot brings the members of its position; equal applied
+ * index, equal state; a read sees all that was committed before it was asked.
  */
 import assert from 'node:assert/strict'
 import { crc32 } from '../src/base/checksum.ts'
@@ -32,7 +32,7 @@ import type { Raft, RaftState, ReadGrant, Ready } from '../src/raft/raft.ts'
 /** What the checker needs to see of a replica. */
 export type Observable = Pick<
   Raft,
-  'id' | 'role' | 'term' | 'commit' | 'appliedIndex' | 'lastIndex' | 'termAt' | 'status'
+  'id' | 'role' | 'term' | 'commit' | 'appliedIndex' | 'lastIndex' | 'termAt' | 'membershipAt' | 'status'
 >
 
 export interface RaftChecker {
@@ -145,6 +145,8 @@ class Checker implements RaftChecker {
   /** By index: what was ever written there, most often in one term only. */
   readonly #entries = new Map<number, EntryFacts[]>()
   readonly #commits: Commit[] = []
+  /** Of the committed entries that are one. */
+  readonly #memberships: { readonly index: number; readonly membership: Membership }[] = []
   readonly #digests = new Map<number, number>()
   /** By replica and context: what was committed when the read was asked for. */
   readonly #asked = new Map<ReplicaId, Map<number, number>>()
@@ -206,7 +208,7 @@ class Checker implements RaftChecker {
     }
     shadow.ledTerm = leads ? raft.term : 0
     if (snapshot !== null) {
-      this.#checkSnapshot(raft.id, snapshot.position)
+      this.#checkSnapshot(raft, snapshot.position)
       shadow.handed.reset(snapshot.position)
       shadow.membershipIndexes = []
     }
@@ -331,6 +333,9 @@ class Checker implements RaftChecker {
       if (this.#commits.length !== index - 1) assert.fail(`${raft.id}: commit skips entries before ${index}`)
       this.#checkDurableQuorum(index, term, membership)
       this.#commits.push({ term, committedInTerm: raft.term })
+      if (this.#factsOf({ index, term })?.kind === EntryKind.membership) {
+        this.#memberships.push({ index, membership: raft.membershipAt(index as LogIndex) })
+      }
     }
   }
 
@@ -364,10 +369,15 @@ class Checker implements RaftChecker {
     this.#votes.set(key, candidate)
   }
 
-  #checkSnapshot(id: ReplicaId, position: LogPosition): void {
+  #checkSnapshot(raft: Observable, position: LogPosition): void {
+    const { id } = raft
     const known = this.#commits[position.index - 1]
     assert(known !== undefined, `${id} took a snapshot at ${position.index}, which is not committed`)
     assert.equal(position.term, known.term, `${id} took a snapshot at ${position.index} of another term`)
+    const expected = this.#memberships.findLast(({ index }) => index <= position.index)?.membership
+    if (expected === undefined) return
+    const found = raft.membershipAt(position.index)
+    assert.deepEqual(found, expected, `${id} took a snapshot at ${position.index} with other members`)
   }
 
   #checkHandedOut(id: ReplicaId, shadow: Shadow, entry: Entry): void {
@@ -401,7 +411,7 @@ class Checker implements RaftChecker {
   }
 
   /** What an entry at that index in that term was when it was written first. */
-  #factsOf({ index, term }: Entry): EntryFacts | undefined {
+  #factsOf({ index, term }: { readonly index: number; readonly term: number }): EntryFacts | undefined {
     const facts = this.#entries.get(index)
     return facts?.[0]?.term === term ? facts[0] : facts?.find((one) => one.term === term)
   }

@@ -6,158 +6,23 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { SimDisk } from '../../../sim/disk.ts'
 import { createSimDisk } from '../../../sim/disk.ts'
-import type { LogModel } from '../../../sim/log-workload.ts'
 import {
-  entryText,
-  LogRun,
-  modelText,
-  randomRecords,
-  recoveredModel,
-  SILENT_LOGGER,
-  STILL_CLOCK,
-} from '../../../sim/log-workload.ts'
+  buildLog,
+  DAMAGE_SEGMENT_BYTES,
+  lastUsedSegment,
+  openLogOn,
+  segmentsOf,
+  spoil,
+  usedBytes,
+} from '../../../sim/log-damage.ts'
 import { createSimRandom } from '../../../sim/random.ts'
 import type { GroupId } from '../../base/ids.ts'
 import type { Entry, LogIndex, Term } from '../../base/log-entry.ts'
 import { SECTOR_BYTES } from './log-format.ts'
-import { openSharedLog } from './open-shared-log.ts'
 import type { LogRecord, RecoveredGroup, SharedLog } from './shared-log.ts'
-
-const SEGMENT_BYTES = 4096
 
 /** `LOG_SEEDS=2 node --test …` flips a bit of every single byte. */
 const IS_FULL_SWEEP = process.env['LOG_SEEDS'] !== undefined
-
-type Built = {
-  readonly sim: SimDisk
-  readonly model: LogModel
-  /** Every entry ever appended, by group. */
-  readonly written: ReadonlySet<string>
-}
-
-/** A few segments, all acknowledged; then the process is killed, or stops in order. */
-async function build(seed: number, appends: number, isClosed: boolean): Promise<Built> {
-  const random = createSimRandom(`damage ${seed}`)
-  const sim = createSimDisk({ random: random.fork('disk') })
-  const run = new LogRun({ random, sim, segmentBytes: SEGMENT_BYTES, largestPayload: 3000 })
-  const written = new Set<string>()
-  await run.open()
-  for (let at = 0; at < appends; at++) {
-    const records = randomRecords(random, run.model, 3000)
-    if (records.some((record) => record.kind === 'dropGroup')) continue
-    for (const record of records) {
-      if (record.kind === 'entries')
-        for (const entry of record.entries) written.add(`${record.group} ${entryText(entry)}`)
-    }
-    assert(await run.append(records))
-  }
-  const model = run.model
-  if (isClosed) await run.log?.close()
-  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
-  sim.kill()
-  return { sim, model, written }
-}
-
-async function openOn(sim: SimDisk, segmentBytes: number = SEGMENT_BYTES): Promise<SharedLog> {
-  return openSharedLog({
-    disk: sim.disk(),
-    clock: STILL_CLOCK,
-    logger: SILENT_LOGGER,
-    random: createSimRandom(`open ${sim.calls}`),
-    segmentBytes,
-  })
-}
-
-/** Equal, but for a lost base record: then entries that could have been dropped are still there. */
-function assertSame(
-  recovered: RecoveredGroup,
-  group: number,
-  expected: LogModel extends ReadonlyMap<number, infer Group> ? Group : never,
-): void {
-  const extra = expected.base.index - recovered.base.index
-  assert(extra >= 0)
-  const isCut = extra > 0
-  const found = isCut
-    ? {
-        ...recovered,
-        base: expected.base,
-        entries: recovered.entries.slice(extra),
-        membership: Buffer.from(expected.membership),
-      }
-    : recovered
-  if (isCut && extra <= recovered.entries.length)
-    assert.equal(recovered.entries[extra - 1]?.term, expected.base.term)
-  assert.equal(modelText(recoveredModel([found])), modelText(new Map([[group, expected]])))
-}
-
-/** Throws unless each group is as it was or reported; returns how many are reported. */
-function judge(built: Built, log: SharedLog, found: readonly RecoveredGroup[]): number {
-  let damaged = 0
-  for (const [group, expected] of built.model) {
-    const recovered = found.find((one) => one.group === group)
-    if (recovered === undefined) {
-      assert(log.losses.length > 0, `group ${group} is gone and nothing is said`)
-      damaged++
-      continue
-    }
-    if (recovered.damage === null) {
-      assertSame(recovered, group, expected)
-      continue
-    }
-    damaged++
-    assert(recovered.damage.detail.length > 0 && recovered.damage.path.startsWith('log/'))
-    assert(recovered.hardState.commit <= recovered.base.index + recovered.entries.length)
-    for (const [at, entry] of recovered.entries.entries()) {
-      assert.equal(entry.index, recovered.base.index + 1 + at)
-      assert(
-        built.written.has(`${group} ${entryText(entry)}`),
-        `group ${group}: entry ${entry.index} was never written`,
-      )
-    }
-  }
-  for (const one of found) assert(built.model.has(one.group), `group ${one.group} never existed`)
-  return damaged
-}
-
-/** Spoils a copy, opens it, judges; then again after a restart: damage must stay. */
-async function spoil(
-  built: Built,
-  what: string,
-  act: (copy: SimDisk) => void,
-): Promise<{ damaged: number; losses: number }> {
-  const copy = built.sim.fork(createSimRandom(what))
-  act(copy)
-  try {
-    const log = await openOn(copy)
-    const found = log.takeRecovered()
-    const damaged = judge(built, log, found)
-    copy.kill()
-    const again = await openOn(copy)
-    const text = (groups: readonly RecoveredGroup[]): string =>
-      groups
-        .map((one) => `${one.damage !== null} ${modelText(recoveredModel([one]))}`)
-        .sort()
-        .join('\n')
-    assert.equal(text(again.takeRecovered()), text(found), 'the same after a restart')
-    copy.kill()
-    return { damaged, losses: log.losses.length }
-  } catch (error) {
-    throw new Error(what, { cause: error })
-  }
-}
-
-function segments(sim: SimDisk): string[] {
-  return sim.paths().filter((path) => path.endsWith('.segment'))
-}
-
-function lastUsed(sim: SimDisk): string {
-  return segments(sim).findLast((path) => usedBytes(sim, path) > SECTOR_BYTES) as string
-}
-
-/** Bytes up to the last that is not zero. */
-function usedBytes(sim: SimDisk, path: string): number {
-  return sim.bytes(path).findLastIndex((byte) => byte !== 0) + 1
-}
 
 describe('a flipped bit', () => {
   for (const [seed, isClosed] of [
@@ -165,10 +30,10 @@ describe('a flipped bit', () => {
     [2, true],
   ] as const) {
     test(`anywhere in a log that was ${isClosed ? 'closed' : 'killed'}`, async () => {
-      const built = await build(seed, 14, isClosed)
+      const built = await buildLog(seed, 14, isClosed)
       let harmless = 0
       let reported = 0
-      for (const path of segments(built.sim)) {
+      for (const path of segmentsOf(built.sim)) {
         const used = usedBytes(built.sim, path)
         for (let offset = 0; offset < used; offset++) {
           const stride = offset % SECTOR_BYTES < 48 ? 7 : 83
@@ -193,8 +58,8 @@ describe('a flipped bit', () => {
 describe('a sector', () => {
   test('of zeros is damage everywhere but in a last frame that no later one proves', async () => {
     for (const seed of [3, 4, 5]) {
-      const built = await build(seed, 14, true)
-      for (const path of segments(built.sim)) {
+      const built = await buildLog(seed, 14, true)
+      for (const path of segmentsOf(built.sim)) {
         const used = usedBytes(built.sim, path)
         for (let sector = 0; sector * SECTOR_BYTES < used; sector++) {
           const what = `seed ${seed}: sector ${sector} of ${path} zeroed`
@@ -205,8 +70,8 @@ describe('a sector', () => {
   })
 
   test('that can not be read is damage', async () => {
-    const built = await build(6, 12, true)
-    for (const path of segments(built.sim)) {
+    const built = await buildLog(6, 12, true)
+    for (const path of segmentsOf(built.sim)) {
       const used = usedBytes(built.sim, path)
       for (let sector = 0; sector * SECTOR_BYTES < used; sector++) {
         await spoil(built, `sector ${sector} of ${path} unreadable`, (copy) => copy.breakSector(path, sector))
@@ -220,16 +85,16 @@ describe('a sector', () => {
     await put(entries(1, 2, 1, 1400))
     assert.equal(log.status.kind, 'running')
     sim.kill()
-    const path = lastUsed(sim)
+    const path = lastUsedSegment(sim)
     const lastSector = Math.floor((usedBytes(sim, path) - 1) / SECTOR_BYTES)
     const flipped = sim.fork(createSimRandom(1))
     flipped.flipBit(path, lastSector * SECTOR_BYTES + 9, 1)
-    const damaged = (await openOn(flipped)).takeRecovered()[0]
+    const damaged = (await openLogOn(flipped)).takeRecovered()[0]
     assert(damaged?.damage)
     assert.equal(damaged.entries.length, 1)
     const zeroed = sim.fork(createSimRandom(1))
     zeroed.zeroSector(path, lastSector)
-    const cut = (await openOn(zeroed)).takeRecovered()[0]
+    const cut = (await openLogOn(zeroed)).takeRecovered()[0]
     // The one gap that the format knows of: see docs/formats/log.md.
     assert.equal(cut?.damage, null)
     assert.equal(cut?.entries.length, 1)
@@ -240,18 +105,18 @@ describe('a sector', () => {
     await put(entries(1, 1, 1, 1400))
     await log.close()
     sim.kill()
-    const path = lastUsed(sim)
+    const path = lastUsedSegment(sim)
     const frame = Math.floor((usedBytes(sim, path) - 1) / SECTOR_BYTES) - 1
     sim.zeroSector(path, frame)
-    assert((await openOn(sim)).takeRecovered()[0]?.damage)
+    assert((await openLogOn(sim)).takeRecovered()[0]?.damage)
   })
 })
 
 describe('a missing file', () => {
   test('is noticed, whichever it is, unless it was never used', async () => {
     for (const seed of [7, 8, 9]) {
-      const built = await build(seed, 20, false)
-      const paths = segments(built.sim)
+      const built = await buildLog(seed, 20, false)
+      const paths = segmentsOf(built.sim)
       assert(paths.length >= 4)
       for (const path of paths.slice(0, -1)) {
         const noticed = await spoil(built, `seed ${seed}: ${path} lost`, (copy) => copy.loseFile(path))
@@ -266,14 +131,14 @@ describe('a missing file', () => {
 })
 
 test('segments that a seal announces are missed, even all of them', async () => {
-  const { sim, put } = await simpleLog(SEGMENT_BYTES)
+  const { sim, put } = await simpleLog(DAMAGE_SEGMENT_BYTES)
   for (let index = 1; index <= 3; index++) await put(entries(1, index, 1, 1000))
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
   sim.kill()
-  const later = segments(sim).slice(1)
+  const later = segmentsOf(sim).slice(1)
   assert(later.length >= 2)
   for (const path of later) sim.loseFile(path)
-  const log = await openOn(sim)
+  const log = await openLogOn(sim)
   assert.match(log.losses[0]?.detail ?? '', /announces/)
   assert(log.takeRecovered()[0]?.damage)
 })
@@ -283,11 +148,11 @@ test('segments are missed when only the one prepared behind them is left, at eve
   await put(entries(1, 1, 1, 100))
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
   sim.kill()
-  const [used, prepared] = segments(sim)
+  const [used, prepared] = segmentsOf(sim)
   assert(used !== undefined && prepared !== undefined)
   sim.loseFile(used)
   for (let open = 1; open <= 3; open++) {
-    const log = await openOn(sim)
+    const log = await openLogOn(sim)
     assert.match(log.losses[0]?.detail ?? '', /missing/)
     assert.deepEqual(log.takeRecovered(), [])
     if (open === 2) await log.close()
@@ -300,10 +165,10 @@ describe('repair', () => {
     const { sim, put } = await simpleLog()
     for (let index = 1; index <= 6; index++) await put(entries(1, index, 1, 100))
     sim.kill()
-    const path = segments(sim)[0] as string
+    const path = segmentsOf(sim)[0] as string
     // Frame 1 is the start, 2 the base and hard state, 3 to 8 hold one entry each.
     sim.flipBit(path, 6 * SECTOR_BYTES + 60, 0)
-    let log = await openOn(sim)
+    let log = await openLogOn(sim)
     let found = log.takeRecovered()[0] as RecoveredGroup
     assert.equal(found.entries.length, 3)
     assert.equal(found.damage?.lastSyncedIndex, 6)
@@ -316,7 +181,7 @@ describe('repair', () => {
       },
     ])
     sim.crash()
-    log = await openOn(sim)
+    log = await openLogOn(sim)
     found = log.takeRecovered()[0] as RecoveredGroup
     assert(found.damage, 'entries alone repair nothing')
     assert.equal(found.entries.length, 4)
@@ -324,7 +189,7 @@ describe('repair', () => {
     await append(log, [{ kind: 'repaired', group: 1 as GroupId }])
     await log.collectGarbage()
     sim.crash()
-    log = await openOn(sim)
+    log = await openLogOn(sim)
     found = log.takeRecovered()[0] as RecoveredGroup
     assert.equal(found.damage, null)
     assert.deepEqual(
@@ -334,12 +199,12 @@ describe('repair', () => {
   })
 
   test('garbage collection waits for it, then keeps the damaged segment as evidence', async () => {
-    const { sim, put } = await simpleLog(SEGMENT_BYTES)
+    const { sim, put } = await simpleLog(DAMAGE_SEGMENT_BYTES)
     for (let index = 1; index <= 12; index++) await put(entries(1, index, 1, 600))
     sim.kill()
-    const path = segments(sim)[0] as string
+    const path = segmentsOf(sim)[0] as string
     sim.flipBit(path, 3 * SECTOR_BYTES + 60, 0)
-    const log = await openOn(sim)
+    const log = await openLogOn(sim)
     assert(log.takeRecovered()[0]?.damage)
     const base = { index: 40 as LogIndex, term: 3 as Term }
     await append(log, [
@@ -360,9 +225,9 @@ describe('repair', () => {
     await put([...base(2), ...entries(2, 1, 1, 100)])
     await put(entries(1, 2, 1, 100))
     sim.kill()
-    const path = segments(sim)[0] as string
+    const path = segmentsOf(sim)[0] as string
     sim.flipBit(path, 4 * SECTOR_BYTES + 60, 0)
-    let log = await openOn(sim)
+    let log = await openLogOn(sim)
     const found = log.takeRecovered()
     assert.deepEqual(
       found.map((one) => [one.group, one.entries.length, one.damage === null]),
@@ -374,7 +239,7 @@ describe('repair', () => {
     assert.deepEqual(log.losses, [])
     await append(log, [{ kind: 'dropGroup', group: 2 as GroupId }])
     sim.crash()
-    log = await openOn(sim)
+    log = await openLogOn(sim)
     assert.deepEqual(
       log.takeRecovered().map((one) => [one.group, one.damage]),
       [[1, null]],
@@ -394,8 +259,8 @@ describe('repair', () => {
       },
     ])
     sim.kill()
-    sim.flipBit(segments(sim)[0] as string, 4 * SECTOR_BYTES + 60, 0)
-    const found = (await openOn(sim)).takeRecovered()[0]
+    sim.flipBit(segmentsOf(sim)[0] as string, 4 * SECTOR_BYTES + 60, 0)
+    const found = (await openLogOn(sim)).takeRecovered()[0]
     assert.equal(found?.damage, null)
     assert.deepEqual(
       found?.entries.map((entry) => entry.term),
@@ -427,13 +292,13 @@ function append(log: SharedLog, records: readonly LogRecord[]): Promise<void> {
   return new Promise((resolve, reject) => log.append(records, (error) => (error ? reject(error) : resolve())))
 }
 
-async function simpleLog(segmentBytes: number = 16 * SEGMENT_BYTES): Promise<{
+async function simpleLog(segmentBytes: number = 16 * DAMAGE_SEGMENT_BYTES): Promise<{
   sim: SimDisk
   log: SharedLog
   put: (records: LogRecord[]) => Promise<void>
 }> {
   const sim = createSimDisk({ random: createSimRandom('simple') })
-  const log = await openOn(sim, segmentBytes)
+  const log = await openLogOn(sim, segmentBytes)
   assert.deepEqual(log.takeRecovered(), [])
   await append(log, base(1))
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
