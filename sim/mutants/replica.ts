@@ -3,6 +3,7 @@ import { edit, type Mutant } from './mutant.ts'
 
 const STORE = 'src/replica/state-store.ts'
 const GROUP = 'src/replica/group.ts'
+const RUNNER = 'src/replica/ready-runner.ts'
 
 export const REPLICA_MUTANTS: readonly Mutant[] = [
   {
@@ -210,26 +211,29 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
   {
     name: 'applied-while-a-snapshot-is-installed',
     source: 'openraft eed681d5: snapshot and apply race',
-    edits: [edit(GROUP, '    this.#applier.pause()\n', ''), edit(GROUP, '    this.#applier.resume()\n', '')],
+    edits: [
+      edit(RUNNER, '    this.#applier.pause()\n', ''),
+      edit(RUNNER, '    this.#applier.resume()\n', ''),
+    ],
   },
   {
     name: 'entries-behind-a-snapshot-skipped',
     source: 'eRaft: a gap behind an installed snapshot',
-    edits: [edit(GROUP, '    this.#applier.enqueue(ready.committed)\n    this.#reader', '    this.#reader')],
+    edits: [edit(RUNNER, '    this.#applier.enqueue(ready.committed)\n    this.#reader', '    this.#reader')],
   },
   {
     name: 'snapshot-acknowledged-before-installed',
     source: 'eRaft: a snapshot is acknowledged before it is on disk',
     edits: [
       edit(
-        GROUP,
+        RUNNER,
         '    this.#isInstalling = true\n',
         '    this.#isInstalling = true\n    this.#persist(ready)\n',
       ),
       edit(
-        GROUP,
-        '    this.raft.applied(index)\n    this.#persist(ready)\n',
-        '    this.raft.applied(index)\n',
+        RUNNER,
+        '    this.#raft.applied(index)\n    this.#persist(ready)\n',
+        '    this.#raft.applied(index)\n',
       ),
     ],
   },
