@@ -24,7 +24,7 @@ export const SERVER_MUTANTS: readonly Mutant[] = [
         'if (losses.length > known.size + 64) throw lostGroup(CONTROL_GROUP, losses)',
       ),
       edit(
-        'src/replica/group-host.ts',
+        'src/replica/lost-groups.ts',
         '    if (!isBlank) throw lostGroup(group, losses)\n',
         '    if (!isBlank && known.size > 64) throw lostGroup(group, losses)\n',
       ),

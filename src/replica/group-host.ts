@@ -6,35 +6,35 @@
  * is not made again by a late message, because replica ids are never used twice.
  */
 import { ByteReader, MalformedBytes } from '../base/byte-reader.ts'
-import { storageError } from '../base/errors.ts'
 import { CONTROL_GROUP, type GroupId, type ReplicaId } from '../base/ids.ts'
 import { makeLogIndex } from '../base/log-entry.ts'
 import type { Clock, Timer } from '../env/clock.ts'
-import { type Engine, EngineFault, type EngineStore } from '../env/engine.ts'
+import type { Engine, EngineStore } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
 import type { Random } from '../env/random.ts'
 import { createRaft } from '../raft/create-raft.ts'
 import { allMembers, type Membership } from '../raft/membership.ts'
 import { decodeMessage } from '../raft/message-codec.ts'
 import type { Raft, RaftOptions, RaftState } from '../raft/raft.ts'
-import type { LogDamage, RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
-import { APPLIED_KEY } from './engine-records.ts'
+import type { RecoveredGroup, SharedLog } from '../storage/log/shared-log.ts'
 import { Group } from './group.ts'
 import type { GroupHealth } from './group-contract.ts'
 import type { GroupMachine } from './group-machine.ts'
 import type { GroupOptions } from './group-options.ts'
+import { LogReopener } from './log-reopener.ts'
+import { explainDamage, lostGroup, removeUnbornGroups } from './lost-groups.ts'
 import {
   createGroupState,
   groupEngineName,
-  groupOfEngine,
   NO_MEMBERSHIP,
   type OpenedState,
   recoverGroupState,
 } from './open-group.ts'
-import { NoticeKind, RequestKind } from './request-kinds.ts'
+import { NoticeKind } from './request-kinds.ts'
+import { routeSnapshots } from './snapshot/snapshot-routes.ts'
 import { StateStore } from './state-store.ts'
 import { readGroupId } from './transport/read-group-id.ts'
-import type { Respond, Transport } from './transport/transport.ts'
+import type { Transport } from './transport/transport.ts'
 
 /** One tick of every group: the unit of heartbeats and election timeouts. */
 export const TICK_MS = 10
@@ -42,9 +42,6 @@ export const TICK_MS = 10
 const TICKS_CAUGHT_UP_MAX = 3
 /** Each start and each failure of the log begins a segment: they add up long before the entries do. */
 const LOG_SEGMENTS_MAX = 4
-/** Pauses between attempts to start a new log segment after a failure; doubles. */
-const REOPEN_MS_MIN = 100
-const REOPEN_MS_MAX = 10_000
 
 export type GroupHostWorld = {
   readonly clock: Clock
@@ -82,12 +79,10 @@ export class GroupHost {
   readonly #groups = new Map<GroupId, AnyGroup>()
   readonly #opening = new Map<GroupId, Promise<AnyGroup>>()
   readonly #discarding = new Map<GroupId, Promise<void>>()
+  readonly #reopener: LogReopener
   #tickTimer: Timer | null = null
-  #reopenTimer: Timer | null = null
   #lastTickMs = 0
   #lastCheckMs = 0
-  #isReopening = false
-  #reopening: Promise<void> = Promise.resolve()
   #isStopped = false
 
   constructor(self: ReplicaId, world: GroupHostWorld, options: GroupOptions, callbacks: GroupHostCallbacks) {
@@ -95,7 +90,13 @@ export class GroupHost {
     this.#world = world
     this.#options = options
     this.#callbacks = callbacks
-    this.#handleSnapshots()
+    routeSnapshots(world.transport, (id) => (this.#isStopped ? null : (this.#groups.get(id) ?? null)))
+    this.#reopener = new LogReopener(world, {
+      onLogHealth: callbacks.onLogHealth,
+      onReopened: (damages) => {
+        for (const [id, group] of this.#groups) group.resumeLog(damages.get(id) ?? null)
+      },
+    })
   }
 
   get groups(): ReadonlyMap<GroupId, AnyGroup> {
@@ -185,9 +186,7 @@ export class GroupHost {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#tickTimer?.cancel()
-    this.#reopenTimer?.cancel()
-    // The log is closed next: it must not begin a new segment after that.
-    await this.#reopening
+    await this.#reopener.stop()
     await Promise.allSettled(this.#opening.values())
     await Promise.allSettled(this.#discarding.values())
     await Promise.all([...this.#groups.values()].map((group) => group.stop()))
@@ -199,7 +198,7 @@ export class GroupHost {
     if (status.kind !== 'running') {
       // Its first record could not be written now; the peer repeats itself. Where no other group is, nobody
       // else hears of the failure.
-      if (status.kind === 'failed') this.#onLogFailure(status.error)
+      if (status.kind === 'failed') this.#reopener.onFailure(status.error)
       return
     }
     this.#world.logger.info('a peer made this node a replica of a group', { group: id, from })
@@ -255,7 +254,7 @@ export class GroupHost {
         onChange: () => this.#callbacks.onChange(id),
         onApplied: () => this.#callbacks.onApplied(id),
         onDigest: (index, digest) => this.#sendDigest(id, index, digest),
-        onLogFailure: (error) => this.#onLogFailure(error),
+        onLogFailure: (error) => this.#reopener.onFailure(error),
       },
     )
   }
@@ -293,27 +292,6 @@ export class GroupHost {
     }
   }
 
-  #handleSnapshots(): void {
-    const route = (
-      kind: number,
-      take: (group: AnyGroup, from: ReplicaId, body: ByteReader, respond: Respond) => void,
-    ): void =>
-      this.#world.transport.handle(kind, (from, body, respond) => {
-        // The group is the first field of all three; the receiver reads the whole body again.
-        const group = this.#groups.get(body.peekVarint() as GroupId)
-        const isWilling = group?.health.kind === 'healthy' && !this.#isStopped
-        if (from === null || group === undefined || !isWilling) respond(null)
-        else take(group, from, body, respond)
-      })
-    route(RequestKind.snapshotBegin, (group, from, body, respond) =>
-      group.receiver.begin(from, body, respond),
-    )
-    route(RequestKind.snapshotChunk, (group, from, body, respond) =>
-      group.receiver.chunk(from, body, respond),
-    )
-    route(RequestKind.snapshotEnd, (group, from, body, respond) => group.receiver.end(from, body, respond))
-  }
-
   #scheduleTick(): void {
     this.#tickTimer = this.#world.clock.setTimer(TICK_MS, () => this.#tick())
   }
@@ -339,91 +317,4 @@ export class GroupHost {
       this.#world.logger.error('old log segments could not be removed', { error: String(error) })
     })
   }
-
-  #onLogFailure(error: Error): void {
-    if (this.#isReopening || this.#isStopped) return
-    this.#isReopening = true
-    this.#callbacks.onLogHealth(error)
-    this.#reopenLater(REOPEN_MS_MIN)
-  }
-
-  #reopenLater(pauseMs: number): void {
-    this.#reopenTimer = this.#world.clock.setTimer(pauseMs, () => {
-      this.#reopening = this.#reopen().catch((error: unknown) => {
-        if (this.#isStopped) return
-        this.#world.logger.error('the log could not be opened again', {
-          error: String(error),
-          againInMs: pauseMs * 2,
-        })
-        this.#reopenLater(Math.min(pauseMs * 2, REOPEN_MS_MAX))
-      })
-    })
-  }
-
-  async #reopen(): Promise<void> {
-    const { log, logger } = this.#world
-    if (this.#isStopped) return
-    // A failure may be heard of twice, the second time after the log writes again.
-    const damages = new Map<GroupId, LogDamage>()
-    if (log.status.kind === 'failed') {
-      await log.reopen()
-      for (const { group, damage } of log.takeRecovered()) if (damage !== null) damages.set(group, damage)
-    }
-    if (this.#isStopped) return
-    this.#isReopening = false
-    logger.warning('the log writes again, in a new segment')
-    this.#callbacks.onLogHealth(null)
-    for (const [id, group] of this.#groups) group.resumeLog(damages.get(id) ?? null)
-  }
-}
-
-/**
- * Engines of which the log knows nothing. If the log is whole they are left from a creation that a
- * crash cut short: nothing was ever promised in their name. If it is not, a vote or an
- * acknowledgement may be forgotten, and to go on could elect two leaders.
- */
-async function removeUnbornGroups(
-  engines: EngineStore,
-  known: ReadonlySet<GroupId>,
-  losses: readonly LogDamage[],
-): Promise<void> {
-  for (const name of await engines.list()) {
-    const group = groupOfEngine(name)
-    if (group === null || known.has(group)) continue
-    const isBlank = losses.length === 0 && !(await hasAppliedRecord(engines, name))
-    if (!isBlank) throw lostGroup(group, losses)
-    await engines.destroy(name)
-  }
-}
-
-async function hasAppliedRecord(engines: EngineStore, name: string): Promise<boolean> {
-  const engine = await engines.open(name)
-  try {
-    const [applied] = await engine.getMany([APPLIED_KEY])
-    return applied !== null && applied !== undefined
-  } finally {
-    await engine.close()
-  }
-}
-
-/**
- * The log and the peers could replace a damaged engine; whether they have all of it is not for the node to
- * guess: what it takes for damage on every machine at once must not be thrown away on every machine at once.
- */
-function explainDamage(group: GroupId, error: unknown): unknown {
-  if (!(error instanceof EngineFault) || error.kind !== 'corruption') return error
-  const directory = `engines/${groupEngineName(group)}`
-  return storageError('engineDamaged', {
-    message: `the engine of group ${group} is damaged: ${error.message}`,
-    cause: error,
-    hint: `Nothing was changed. Move ${directory} out of the data directory, keep it as evidence, and start again: its content comes from the log, or from a peer. A node without peers whose log does not go back far enough refuses again: then put ${directory} back, or restore a backup.`,
-  })
-}
-
-function lostGroup(group: GroupId, losses: readonly LogDamage[]): Error {
-  const what = losses.map(({ path, offset, detail }) => `${path} at ${offset}: ${detail}`).join('; ')
-  return storageError('logDamaged', {
-    message: `the log has lost everything of group ${group}, of which this node is a replica (${what || 'no trace of it is left'})`,
-    hint: 'This node may have forgotten a vote, so it must not come back under its old identity: start it on an empty data directory with --join, and remove the old node from the cluster. Keep the old directory until that is done.',
-  })
 }
