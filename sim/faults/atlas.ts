@@ -58,7 +58,8 @@ export class Atlas {
 
   /** True: it may lose what was durable, and counts as a bad copy until it was seen to be whole. */
   permits(node: SimNode): boolean {
-    if (this.#isUnrecoverable) return true
+    // A ruined cluster is left as it is: who replaces disks then may found another cluster.
+    if (this.#isUnrecoverable) return false
     if (!this.#isOpen || this.#cluster.nodes.length < VOTERS_FOR_DAMAGE) return false
     const victim = this.#victim
     if (victim === null || victim === node) return true

@@ -9,13 +9,15 @@ import { LOG_DIRECTORY } from '../../src/storage/log/open-shared-log.ts'
 import type { SimDisk } from '../disk.ts'
 import type { SimRandom } from '../random.ts'
 
+/** Not what was put aside as evidence. */
+const SEGMENT = new RegExp(`^${LOG_DIRECTORY}/\\d+\\.segment$`)
 const SECTOR_BYTES = 512
 const DAMAGES = ['flip', 'flip', 'flip', 'break', 'lose', 'stale', 'cut', 'unname'] as const
 
 export function damageLog(disk: SimDisk, random: SimRandom): string {
   const segments = disk
     .paths()
-    .filter((path) => path.startsWith(`${LOG_DIRECTORY}/`) && path.endsWith('.segment'))
+    .filter((path) => SEGMENT.test(path))
     .sort()
   if (segments.length === 0) return 'none: there is no log'
   const older = segments.filter((path) => usedBytes(disk, path) > SECTOR_BYTES).slice(0, -1)
