@@ -2,6 +2,7 @@
 import { edit, type Mutant } from './mutant.ts'
 
 const STORE = 'src/replica/state-store.ts'
+const MEMORY = 'src/replica/state-memory.ts'
 const GROUP = 'src/replica/group.ts'
 const RUNNER = 'src/replica/ready-runner.ts'
 
@@ -78,8 +79,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         STORE,
-        'this.#overlay.isFlushing || this.#isMidEntry || this.#holds > 0 || this.#isInstalling',
-        'this.#overlay.isFlushing || this.#holds > 0 || this.#isInstalling',
+        'this.#memory.isFlushing || this.#isMidEntry || this.#holds > 0 || this.#isInstalling',
+        'this.#memory.isFlushing || this.#holds > 0 || this.#isInstalling',
       ),
     ],
   },
@@ -89,8 +90,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         STORE,
-        'return fetched.flushCount === this.#flushCount && fetched.keys === this.#keys',
-        'return fetched.keys === this.#keys',
+        'return fetched.flushCount === this.#flushCount && fetched.keys === this.#memory.keys',
+        'return fetched.keys === this.#memory.keys',
       ),
     ],
   },
@@ -121,7 +122,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     source: 'an incremental checksum that drifts: CockroachDB consistency checks',
     edits: [
       edit(
-        STORE,
+        MEMORY,
         'if (before !== null) this.#hash.subtract(',
         'if (before !== null && write.value !== null) this.#hash.subtract(',
       ),
@@ -242,7 +243,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     source: 'eRaft restoreSnapshot: deleted keys come back',
     edits: [
       edit(
-        STORE,
+        MEMORY,
         '    this.#keys = makeEngineKeys(applied.epochs)\n    this.#clearedEpochs',
         '    this.#clearedEpochs',
       ),
@@ -252,7 +253,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     name: 'cache-kept-under-a-snapshot',
     source: 'eRaft restoreSnapshot: what the old state had is still answered',
     edits: [
-      edit(STORE, '    this.#overlay.reset()\n    this.#cache.clear()\n', '    this.#overlay.reset()\n'),
+      edit(MEMORY, '    this.#overlay.reset()\n    this.#cache.clear()\n', '    this.#overlay.reset()\n'),
     ],
   },
   {

@@ -1,5 +1,5 @@
 /**
- * The applied state of one group: overlay over value cache over engine.
+ * The applied state of one group: memory (state-memory.ts) over engine, and when the engine may be written.
  *
  * Reads that memory can't answer say so (undefined) and are fetched asynchronously. What was
  * fetched is good only while nothing was flushed since the fetch began: every change made
@@ -16,8 +16,8 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import type { LogPosition } from '../base/log-entry.ts'
 import type { KeyRange, KeyValue, Write } from '../base/machine.ts'
-import { META_PARTITION } from '../base/machine.ts'
-import type { Engine, EngineOperation, EngineSnapshot } from '../env/engine.ts'
+import type { Engine, EngineSnapshot } from '../env/engine.ts'
+import { type Fetched, fetchOnce } from './engine-fetch.ts'
 import {
   APPLIED_KEY,
   type AppliedRecord,
@@ -26,11 +26,9 @@ import {
   encodeApplied,
   makeEngineKeys,
   metaEpochs,
-  supersededRanges,
 } from './engine-records.ts'
-import { type Layer, Overlay } from './overlay.ts'
+import { type Batch, StateMemory } from './state-memory.ts'
 import type { StoredHash } from './stored-hash.ts'
-import { ValueCache } from './value-cache.ts'
 
 export type StateStoreLimits = {
   /** A flush begins at this many records or bytes. */
@@ -44,48 +42,27 @@ export type StateStoreLimits = {
   readonly cacheBytes: number
 }
 
-/** Answers from the engine to one round of needs; see `StateStore.fetch`. */
-export type Fetched = {
-  readonly values: ReadonlyMap<ByteString, ByteString | null>
-  readonly ranges: readonly FetchedRange[]
-  readonly flushCount: number
-  readonly keys: EngineKeys
-}
-type FetchedRange = {
-  readonly range: KeyRange
-  readonly records: readonly KeyValue[]
-  readonly exhausted: boolean
-}
-
 /** A fetch that was overtaken by a flush this often makes the flushes wait for it. */
 const FREE_ATTEMPTS = 3
 /** After that only a clearing of all data can overtake it. */
 const FETCH_ATTEMPTS_MAX = 100
 /** Records of one batch when atomicity does not matter. */
 const STAGED_RECORDS_PER_BATCH = 1_000
-/** Read beyond a range's limit, so that a few deletions in the overlay don't cost a second trip. */
-const RANGE_SLACK = 16
 
 export type FlushPoint = { readonly position: LogPosition; readonly membership: Uint8Array }
 
 export class StateStore {
   readonly #engine: Engine
   readonly #limits: StateStoreLimits
-  readonly #overlay = new Overlay()
-  readonly #cache: ValueCache
-  #hash: StoredHash
+  readonly #memory: StateMemory
   readonly #onFlushed: () => void
   readonly #onFailure: (error: unknown) => void
-  #keys: EngineKeys
   #applied: AppliedRecord
   /** Of the newest command that has written, which may be of the entry after `#applied`. */
   #timeMs: number
   /** What the newest batch in the engine covers. */
   #flushed: FlushPoint
   #flushCount = 0
-  #nextEpoch: number
-  /** Data epochs whose records the next batch removes. */
-  #clearedEpochs: number[] = []
   /** Some commands of the entry after `#applied` have written: nothing may be flushed now. */
   #isMidEntry = false
   /** A flush was asked for and could not begin. */
@@ -107,13 +84,10 @@ export class StateStore {
   ) {
     this.#engine = engine
     this.#limits = limits
-    this.#cache = new ValueCache(limits.cacheBytes)
-    this.#hash = found.hash
+    this.#memory = new StateMemory(found, limits.cacheBytes)
     this.#applied = found.applied
     this.#timeMs = found.applied.timeMs
     this.#flushed = { position: found.applied.position, membership: found.applied.membership }
-    this.#keys = makeEngineKeys(found.applied.epochs)
-    this.#nextEpoch = Math.max(found.applied.epochs.data, found.applied.epochs.meta) + 1
     this.#onFlushed = callbacks.onFlushed
     this.#onFailure = callbacks.onFailure
   }
@@ -136,49 +110,43 @@ export class StateStore {
   }
 
   get memoryBytes(): number {
-    return this.#overlay.activeBytes + this.#cache.bytes
+    return this.#memory.bytes
   }
 
   /** True when applying must wait for the flush under way, or for a fetch that holds it back. */
   get isFull(): boolean {
-    if (!this.#overlay.isFlushing && this.#holds === 0) return false
+    if (!this.#memory.isFlushing && this.#holds === 0) return false
     return (
-      this.#overlay.activeBytes >= this.#limits.overlayBytesMax ||
-      this.#overlay.activeRecords >= 2 * this.#limits.flushRecords
+      this.#memory.activeBytes >= this.#limits.overlayBytesMax ||
+      this.#memory.activeRecords >= 2 * this.#limits.flushRecords
     )
   }
 
   digest(): string {
-    return this.#hash.digest()
+    return this.#memory.digest()
   }
 
   /** undefined: not known in memory. */
   get(key: ByteString): ByteString | null | undefined {
-    const value = this.#overlay.get(key)
-    return value !== undefined ? value : this.#cache.get(key)
+    return this.#memory.get(key)
   }
 
   /** A range that was fetched, as it is now; undefined when the fetch does not cover it any more. */
   mergeRange(range: KeyRange, fetched: Fetched): readonly KeyValue[] | undefined {
-    for (const candidate of fetched.ranges) {
-      if (isSameRange(candidate.range, range)) {
-        return this.#overlay.merge(range, candidate.records, candidate.exhausted)
-      }
-    }
-    return undefined
+    return this.#memory.mergeRange(range, fetched)
   }
 
   isCurrent(fetched: Fetched): boolean {
     // While a snapshot is installed the engine holds neither state.
     if (this.#isInstalling) return false
-    return fetched.flushCount === this.#flushCount && fetched.keys === this.#keys
+    return fetched.flushCount === this.#flushCount && fetched.keys === this.#memory.keys
   }
 
   /** Reads from the engine until no flush came between. What it returns is current when it resolves. */
   async fetch(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<Fetched> {
     for (let attempt = 0; attempt < FREE_ATTEMPTS; attempt++) {
       await this.#installEnd()
-      const fetched = await this.#fetchOnce(keys, ranges)
+      const fetched = await fetchOnce(this.#engine, this.#memory, this.#flushCount, keys, ranges)
       if (this.#keep(fetched)) return fetched
     }
     this.#holds += 1
@@ -186,7 +154,7 @@ export class StateStore {
       for (let attempt = 0; attempt < FETCH_ATTEMPTS_MAX; attempt++) {
         await this.#installEnd()
         await this.#flushEnd()
-        const fetched = await this.#fetchOnce(keys, ranges)
+        const fetched = await fetchOnce(this.#engine, this.#memory, this.#flushCount, keys, ranges)
         if (this.#keep(fetched)) return fetched
       }
     } finally {
@@ -199,9 +167,7 @@ export class StateStore {
   /** False when it is outdated already. */
   #keep(fetched: Fetched): boolean {
     if (!this.isCurrent(fetched)) return false
-    for (const [key, value] of fetched.values) {
-      if (this.#overlay.get(key) === undefined) this.#cache.set(key, value)
-    }
+    this.#memory.keep(fetched)
     return true
   }
 
@@ -218,17 +184,7 @@ export class StateStore {
     assert(timeMs >= this.#timeMs, 'logical time never runs backwards')
     this.#isMidEntry = true
     this.#timeMs = timeMs
-    const metaBefore = clearsData ? this.#metaValues(writes, fetched) : null
-    if (clearsData) this.#clearData()
-    for (const write of writes) {
-      const known = this.#oldValue(write, clearsData, fetched)
-      const before = known !== undefined ? known : metaBefore?.get(write.key)
-      assert(before !== undefined, 'a write without its old value would spoil the state hash')
-      if (before === write.value) continue
-      if (before !== null) this.#hash.subtract(write.partition, write.key, before)
-      if (write.value !== null) this.#hash.add(write.partition, write.key, write.value)
-      this.#overlay.set(write.key, write.value)
-    }
+    this.#memory.write(writes, clearsData, fetched)
   }
 
   /** Keys whose old value is needed and not in memory: fetch them, then write. */
@@ -237,13 +193,7 @@ export class StateStore {
     clearsData: boolean,
     fetched: Fetched | null,
   ): readonly ByteString[] {
-    let unknown: ByteString[] | null = null
-    for (const write of writes) {
-      if (this.#oldValue(write, clearsData, fetched) !== undefined) continue
-      unknown ??= []
-      unknown.push(write.key)
-    }
-    return unknown ?? NO_KEYS
+    return this.#memory.unknownOldValues(writes, clearsData, fetched)
   }
 
   /** Call after all writes of an entry: from here on a flush may begin. */
@@ -252,13 +202,13 @@ export class StateStore {
     assert(timeMs >= this.#timeMs, 'logical time never runs backwards')
     assert(machineVersion >= this.#applied.machineVersion, 'the machine version never falls')
     assert(!this.#isInstalling)
-    this.#applied = { position, timeMs, machineVersion, epochs: this.#keys.epochs, membership }
+    this.#applied = { position, timeMs, machineVersion, epochs: this.#memory.keys.epochs, membership }
     this.#timeMs = timeMs
     this.#isMidEntry = false
     const isDue =
       this.#isFlushWanted ||
-      this.#overlay.activeRecords >= this.#limits.flushRecords ||
-      this.#overlay.activeBytes >= this.#limits.flushBytes
+      this.#memory.activeRecords >= this.#limits.flushRecords ||
+      this.#memory.activeBytes >= this.#limits.flushBytes
     if (isDue) this.flush()
   }
 
@@ -266,16 +216,14 @@ export class StateStore {
   flush(): void {
     if (this.#failure !== null || this.#isStopped) return
     if (this.#applied.position.index === this.#flushed.position.index) return
-    this.#isFlushWanted =
-      this.#overlay.isFlushing || this.#isMidEntry || this.#holds > 0 || this.#isInstalling
+    this.#isFlushWanted = this.#memory.isFlushing || this.#isMidEntry || this.#holds > 0 || this.#isInstalling
     if (this.#isFlushWanted) return
     const applied = this.#applied
-    const keys = this.#keys
     this.#installed = null
-    const layer = this.#overlay.beginFlush()
-    const operations = this.#operationsFor(layer, applied, keys)
+    const batch = this.#memory.beginBatch(applied)
+    const { operations } = batch
     this.#engine.write(operations).then(
-      () => this.#endFlush(layer, applied, keys),
+      () => this.#endFlush(batch, applied),
       (error) => this.#fail(error),
     )
   }
@@ -309,13 +257,12 @@ export class StateStore {
   async snapshot(): Promise<{ readonly view: EngineSnapshot; readonly keys: EngineKeys }> {
     await this.flushAll()
     // The applied record inside the view tells what it covers: a flush may have come between.
-    return { view: await this.#engine.snapshot(), keys: this.#keys }
+    return { view: await this.#engine.snapshot(), keys: this.#memory.keys }
   }
 
   /** For records that are not part of the state yet: see `install`. */
   allocateEpoch(): number {
-    this.#nextEpoch += 1
-    return this.#nextEpoch - 1
+    return this.#memory.allocateEpoch()
   }
 
   /** Writes received records under an epoch that nothing reads yet. */
@@ -329,7 +276,10 @@ export class StateStore {
 
   /** Removes what was staged under an epoch that will never become the state. */
   async discardStaged(epoch: number): Promise<void> {
-    assert(epoch !== this.#keys.epochs.data && epoch !== this.#keys.epochs.meta, 'the state itself')
+    assert(
+      epoch !== this.#memory.keys.epochs.data && epoch !== this.#memory.keys.epochs.meta,
+      'the state itself',
+    )
     await this.#engine.write([
       { kind: 'deleteRange', ...dataEpochs(epoch, epoch + 1) },
       { kind: 'deleteRange', ...metaEpochs(epoch, epoch + 1) },
@@ -346,14 +296,7 @@ export class StateStore {
     this.#isInstalling = true
     await this.#flushEnd()
     if (this.#failure !== null) throw this.#failure
-    const operations: EngineOperation[] = supersededRanges(this.#keys.epochs, applied.epochs).map(
-      (range) => ({
-        kind: 'deleteRange',
-        ...range,
-      }),
-    )
-    operations.push(...hash.takeAll())
-    operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied, true) })
+    const operations = this.#memory.installOperations(applied, hash)
     try {
       await this.#engine.write(operations)
       await this.#engine.persist()
@@ -386,7 +329,7 @@ export class StateStore {
   }
 
   async #flushEnd(): Promise<void> {
-    while (this.#overlay.isFlushing && this.#failure === null) await this.#nextChange()
+    while (this.#memory.isFlushing && this.#failure === null) await this.#nextChange()
   }
 
   async #installEnd(): Promise<void> {
@@ -400,14 +343,10 @@ export class StateStore {
   }
 
   #becomeInstalled(applied: AppliedRecord, hash: StoredHash): void {
-    this.#overlay.reset()
-    this.#cache.clear()
-    this.#hash = hash
+    this.#memory.install(applied, hash)
     this.#applied = applied
     this.#installed = applied
     this.#timeMs = applied.timeMs
-    this.#keys = makeEngineKeys(applied.epochs)
-    this.#clearedEpochs = []
     this.#flushed = { position: applied.position, membership: applied.membership }
     this.#flushCount += 1
     this.#isMidEntry = false
@@ -416,80 +355,8 @@ export class StateStore {
     this.#wakeIdle()
   }
 
-  #oldValue(write: Write, clearsData: boolean, fetched: Fetched | null): ByteString | null | undefined {
-    // After a clear nothing is left of the data but what this very command has written again.
-    if (clearsData && write.partition !== META_PARTITION) return this.#overlay.get(write.key) ?? null
-    // Looking one up must not make room for it at the cost of another that was found known before.
-    const changed = this.#overlay.get(write.key)
-    const known = changed !== undefined ? changed : this.#cache.peek(write.key)
-    return known !== undefined ? known : fetched?.values.get(write.key)
-  }
-
-  /** Bookkeeping outlives a clearing, but the cache, which may be all that knows it, does not. */
-  #metaValues(
-    writes: readonly Write[],
-    fetched: Fetched | null,
-  ): Map<ByteString, ByteString | null | undefined> {
-    const values = new Map<ByteString, ByteString | null | undefined>()
-    for (const write of writes) {
-      if (write.partition === META_PARTITION) values.set(write.key, this.#oldValue(write, true, fetched))
-    }
-    return values
-  }
-
-  async #fetchOnce(keys: readonly ByteString[], ranges: readonly KeyRange[]): Promise<Fetched> {
-    const engineKeys = this.#keys
-    const flushCount = this.#flushCount
-    const [found, readRanges] = await Promise.all([
-      this.#engine.getMany(keys.map((key) => engineKeys.of(key))),
-      Promise.all(ranges.map((range) => this.#fetchRange(range, engineKeys))),
-    ])
-    const values = new Map<ByteString, ByteString | null>()
-    keys.forEach((key, at) => values.set(key, found[at] ?? null))
-    return { values, ranges: readRanges, flushCount, keys: engineKeys }
-  }
-
-  async #fetchRange(range: KeyRange, engineKeys: EngineKeys): Promise<FetchedRange> {
-    const limit = range.limit + this.#overlay.countIn(range) + RANGE_SLACK
-    const found = await this.#engine.range({
-      from: engineKeys.of(range.from),
-      to: engineKeys.of(range.to),
-      limit,
-    })
-    const records = found.map(({ key, value }) => ({ key: engineKeys.machineKeyOf(key), value }))
-    return { range, records, exhausted: found.length < limit }
-  }
-
-  #clearData(): void {
-    this.#clearedEpochs.push(this.#keys.epochs.data)
-    this.#keys = makeEngineKeys({ data: this.allocateEpoch(), meta: this.#keys.epochs.meta })
-    this.#overlay.clearData()
-    this.#cache.clear()
-    this.#hash.clearData()
-  }
-
-  #operationsFor(layer: Layer, applied: AppliedRecord, keys: EngineKeys): EngineOperation[] {
-    const operations: EngineOperation[] = []
-    for (const epoch of this.#clearedEpochs)
-      operations.push({ kind: 'deleteRange', ...dataEpochs(epoch, epoch + 1) })
-    this.#clearedEpochs = []
-    for (const records of [layer.meta, layer.data]) {
-      for (const [key, value] of records) {
-        const engineKey = keys.of(key)
-        operations.push(
-          value === null ? { kind: 'delete', key: engineKey } : { kind: 'put', key: engineKey, value },
-        )
-      }
-    }
-    operations.push(...this.#hash.takeChanges())
-    operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
-    return operations
-  }
-
-  #endFlush(layer: Layer, applied: AppliedRecord, keys: EngineKeys): void {
-    for (const [key, value] of layer.meta) this.#cache.set(key, value)
-    if (keys === this.#keys) for (const [key, value] of layer.data) this.#cache.set(key, value)
-    this.#overlay.endFlush()
+  #endFlush(batch: Batch, applied: AppliedRecord): void {
+    this.#memory.endBatch(batch)
     this.#flushCount += 1
     this.#flushed = { position: applied.position, membership: applied.membership }
     this.#wakeIdle()
@@ -509,10 +376,4 @@ export class StateStore {
     this.#idle = []
     for (const resolve of idle) resolve()
   }
-}
-
-const NO_KEYS: readonly ByteString[] = []
-
-function isSameRange(left: KeyRange, right: KeyRange): boolean {
-  return left.from === right.from && left.to === right.to && left.limit === right.limit
 }
