@@ -161,6 +161,18 @@ test('engine ahead of the log (a crash while a snapshot was installed): the log 
   assert.equal(state.raft.hardState.term, 7, 'term and vote are kept')
 })
 
+test('engine ahead of the log: its state is durable before the log starts anew behind it', async () => {
+  // A crash keeps nothing of what was not persisted.
+  const store = createMemoryEngineStore({ random: { u32: () => 0, next: () => 0 } })
+  const engine = await store.open('group-1')
+  await engine.write([{ kind: 'put', key: APPLIED_KEY, value: encodeApplied(appliedAt(30, 6)) }])
+  const state = await recover(engine, found(at(10), entriesOf(11, 20)))
+  assert.deepEqual(state.raft.base, at(30, 6))
+  store.crash()
+  const [applied] = await (await store.open('group-1')).getMany([APPLIED_KEY])
+  assert(applied !== null && applied !== undefined, 'the log has nothing before entry 31, and now nobody has')
+})
+
 test('an entry of another term at the applied index is not what was applied', async () => {
   const state = await recover(await engineWith(appliedAt(15, 6), true), found(at(10), entriesOf(11, 20)))
   assert.deepEqual(state.raft.base, at(15, 6))

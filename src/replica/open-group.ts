@@ -97,6 +97,8 @@ export async function recoverGroupState(
   if (isCovered && wasInstalled)
     await engine.write([{ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) }])
   const damage = found.damage ?? (isCovered || wasInstalled ? null : lostTail(found, applied.position))
+  // The log is about to forget what leads to this state: from then on only the engine has it.
+  if (!isCovered) await engine.persist()
   const raft = reconcile({ ...found, damage }, applied, isCovered, logger)
   return { raft, applied, hash, logRepair: isCovered ? [] : restartBehindState(found, raft, damage) }
 }
