@@ -118,6 +118,7 @@ function parseBulk(bytes: Buffer, start: number, length: number): Parsed | null 
 }
 
 function parseArray(bytes: Buffer, start: number, length: number): Parsed | null {
+  if (length < 0) return { reply: { kind: 'nil' }, end: start }
   const items: ClientReply[] = []
   let end = start
   for (let at = 0; at < length; at++) {

@@ -33,6 +33,13 @@ export const KV_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'watch-not-compared',
+    source: 'check-and-set that sets without checking: lost updates',
+    edits: [
+      edit('src/kv/execute-transaction.ts', '!isGone && entry.revision ===', '!isGone && entry.revision >='),
+    ],
+  },
+  {
     name: 'expiry-index-not-moved',
     source: 'Redis: a key that lives on is deleted when its old expiry comes',
     edits: [

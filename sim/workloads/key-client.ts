@@ -10,7 +10,7 @@ import { type ClientReply, RedisClient } from '../cluster/redis-client.ts'
 import type { SimRandom } from '../random.ts'
 import { isRefusal, isUnknown } from './answers.ts'
 import type { Invocation, KeyHistory } from './key-history.ts'
-import { answerOf, expandText, type KeyOperation } from './key-model.ts'
+import { answerOf, expandText, isAnswer, type KeyAnswer, type KeyOperation } from './key-model.ts'
 
 export type KeyWorkload = {
   readonly clients: number
@@ -30,6 +30,8 @@ export type KeyWorkload = {
 export const KEYS_PER_GROUP = 3
 /** The last key of a group counts; the others hold texts. */
 const COUNTER_KEY = KEYS_PER_GROUP - 1
+const TEXT_KEYS: readonly number[] = Array.from({ length: COUNTER_KEY }, (_, key) => key)
+const TRANSACTION_SHARE = 0.07
 const RECONNECT_PAUSE_MS_MAX = 100
 
 export type KeyClientWorld = {
@@ -81,13 +83,16 @@ export class KeyClient {
         continue
       }
       const group = this.#random.below(this.#workload.keyGroups)
-      await this.#ask(group, this.#draw(group))
+      const mayWrite = this.#mayWrite(group)
+      if (mayWrite && this.#random.chance(TRANSACTION_SHARE)) await this.#transact(group)
+      else await this.#ask(group, this.#draw(mayWrite))
       await this.#pause(this.#workload.pauseMsMax)
     }
     this.#redis.close()
   }
 
-  async #ask(group: number, operation: KeyOperation): Promise<void> {
+  /** The answer; null when there was none. */
+  async #ask(group: number, operation: KeyOperation): Promise<KeyAnswer | null> {
     const history = this.#world.histories[group]
     assert(history !== undefined)
     const invocation = history.invoke(this.name, operation)
@@ -97,26 +102,73 @@ export class KeyClient {
     timer.cancel()
     const wasRefused = settle(invocation, reply)
     if (wasRefused) await this.#pause(RECONNECT_PAUSE_MS_MAX)
+    return isAnswer(reply) ? answerOf(reply) : null
+  }
+
+  /** WATCH, a look, and EXEC: nobody may have touched the key between the first and the last. */
+  async #transact(group: number): Promise<void> {
+    const first = this.#world.firstGroup + group
+    const watched = this.#random.below(KEYS_PER_GROUP)
+    if (!(await this.#prepare(['WATCH', keyName(first, watched)]))) return
+    const seen = await this.#ask(group, { kind: 'get', keys: [watched] })
+    if (seen === null || !(await this.#prepare(['MULTI']))) return
+    const steps = Array.from({ length: this.#random.between(1, 3) }, () => this.#drawStep())
+    for (const step of steps) if (!(await this.#prepare(wordsOf(first, step)))) return
+    await this.#ask(group, { kind: 'transaction', watched, seen, steps })
+  }
+
+  /** What leads to EXEC and does nothing itself. When it fails, the connection is given up with all of it. */
+  async #prepare(words: readonly string[]): Promise<boolean> {
+    const timer = this.#clock.setTimer(this.#workload.requestTimeoutMs, () => this.#redis.close())
+    const reply = await this.#redis.call(...words)
+    timer.cancel()
+    if (reply.kind === 'status') return true
+    assert(isUnknown(reply) || isRefusal(reply), `unexpected reply to ${words[0]}: ${JSON.stringify(reply)}`)
+    this.#redis.close()
+    await this.#pause(RECONNECT_PAUSE_MS_MAX)
+    return false
+  }
+
+  /** Without expiries: when one of them would begin to count is not known until EXEC is answered. */
+  #drawStep(): KeyOperation {
+    const key = this.#random.below(COUNTER_KEY)
+    switch (this.#random.below(5)) {
+      case 0:
+        return { kind: 'increment', key: COUNTER_KEY, by: 1 }
+      case 1:
+        return { kind: 'append', key, value: this.#value(false) }
+      case 2:
+        return { kind: 'delete', keys: [key], answersOld: false }
+      case 3:
+        return { kind: 'get', keys: [0, 1, 2] }
+      default:
+        return this.#set([[key, this.#value(false)]], false, 0)
+    }
   }
 
   #expireLater(history: KeyHistory, operation: KeyOperation & { readonly kind: 'set' }): void {
     const afterMs = Math.max(0, (operation.expires % EXPIRY_UNIT) - this.#workload.expiryToleranceMs)
-    const key = operation.writes[0]?.[0] as number
+    // Where a RENAME or COPY may have taken it.
+    const keys = TEXT_KEYS
     const expire = (): void => {
-      history.invoke('store', { kind: 'expire', key, expires: operation.expires }).unknown()
+      history.invoke('store', { kind: 'expire', keys, expires: operation.expires }).unknown()
     }
     if (afterMs === 0) expire()
     else this.#clock.setTimer(afterMs, expire)
   }
 
-  #draw(group: number): KeyOperation {
+  #mayWrite(group: number): boolean {
+    const { unknownWritesMax = Number.POSITIVE_INFINITY } = this.#workload
+    return (this.#world.histories[group]?.unknownWrites ?? 0) < unknownWritesMax
+  }
+
+  #draw(mayWrite: boolean): KeyOperation {
     const random = this.#random
-    const { readShare, expiryShare, unknownWritesMax = Number.POSITIVE_INFINITY } = this.#workload
-    const mayWrite = (this.#world.histories[group]?.unknownWrites ?? 0) < unknownWritesMax
+    const { readShare, expiryShare } = this.#workload
     if (random.chance(readShare) || !mayWrite) return { kind: 'get', keys: this.#someKeys() }
     if (random.chance(0.35)) return { kind: 'increment', key: COUNTER_KEY, by: random.chance(0.8) ? 1 : 10 }
     const key = random.below(COUNTER_KEY)
-    switch (random.below(8)) {
+    switch (random.below(9)) {
       case 0:
         return { kind: 'append', key, value: this.#value(false) }
       case 1:
@@ -129,6 +181,8 @@ export class KeyClient {
         const writes = [0, 1].map((at): readonly [number, string] => [at, this.#value(true)])
         return this.#set(writes, false, 0)
       }
+      case 6:
+        return { kind: random.chance(0.5) ? 'rename' : 'copy', from: key, to: COUNTER_KEY - 1 - key }
       case 5:
         return { ...this.#set([[key, this.#value(true)]], false, 0), answersOld: true }
       default: {
@@ -195,6 +249,12 @@ function wordsOf(group: number, operation: KeyOperation): readonly string[] {
       return [operation.answersOld ? 'GETDEL' : 'DEL', ...operation.keys.map(name)]
     case 'set':
       return setWords(name, operation)
+    case 'rename':
+      return ['RENAME', name(operation.from), name(operation.to)]
+    case 'copy':
+      return ['COPY', name(operation.from), name(operation.to), 'REPLACE']
+    case 'transaction':
+      return ['EXEC']
     case 'expire':
       throw new Error('nobody asks for an expiry')
   }
@@ -217,11 +277,11 @@ function settle(invocation: Invocation, reply: ClientReply): boolean {
     invocation.unknown()
     return false
   }
-  if (reply.kind !== 'error') {
+  if (isAnswer(reply)) {
     invocation.answered(answerOf(reply))
     return false
   }
-  assert(isRefusal(reply), `unexpected error reply: ${reply.text}`)
+  assert(isRefusal(reply), `unexpected reply: ${JSON.stringify(reply)}`)
   invocation.refused()
   return true
 }

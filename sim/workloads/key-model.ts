@@ -23,8 +23,20 @@ export type KeyOperation =
   | { readonly kind: 'append'; readonly key: number; readonly value: string }
   | { readonly kind: 'increment'; readonly key: number; readonly by: number }
   | { readonly kind: 'delete'; readonly keys: readonly number[]; readonly answersOld: boolean }
+  | { readonly kind: 'rename' | 'copy'; readonly from: number; readonly to: number }
+  /** EXEC, after WATCH and then GET of `watched`, which answered `seen`. */
+  | {
+      readonly kind: 'transaction'
+      readonly watched: number
+      readonly seen: KeyAnswer
+      readonly steps: readonly KeyOperation[]
+    }
   /** The store's own doing, at any time after the expiry is due. */
-  | { readonly kind: 'expire'; readonly key: number; readonly expires: number }
+  | { readonly kind: 'expire'; readonly keys: readonly number[]; readonly expires: number }
+
+/** What EXEC answers when the watched key was touched. */
+export const ABORTED = 'nil'
+const NO_SUCH_KEY = 'ERR no such key'
 
 /** What was answered, as text that can be compared. */
 export type KeyAnswer = string
@@ -38,18 +50,24 @@ export function makeKeyModel(keyCount: number): Model<KeyState, KeyOperation, Ke
   return {
     initial: new Array<Cell>(keyCount).fill(null),
     step: (state, operation, answer) => {
+      // Whether somebody touched the key is not told by its value: a refusal can always be right.
+      if (operation.kind === 'transaction' && answer === ABORTED) return state
       const next = perform(state, operation)
       return next === null || (answer !== undefined && next.answer !== answer) ? null : next.state
     },
-    nameOf: (operation) =>
-      operation.kind === 'increment' || operation.kind === 'delete' ? JSON.stringify(operation) : null,
+    nameOf: (operation) => (NAMED.has(operation.kind) ? JSON.stringify(operation) : null),
     touches: (operation) => touchedKeys(operation).reduce((bits, key) => bits | (1 << key), 0),
     keyOf: (state) => state.map((cell) => (cell === null ? '-' : `${cell.value}@${cell.expires}`)).join(' '),
   }
 }
 
+/** Two of them that say the same do the same. */
+const NAMED: ReadonlySet<KeyOperation['kind']> = new Set(['increment', 'delete', 'rename', 'copy'])
+
 function touchedKeys(operation: KeyOperation): readonly number[] {
   if ('keys' in operation) return operation.keys
+  if ('from' in operation) return [operation.from, operation.to]
+  if (operation.kind === 'transaction') return [operation.watched, ...operation.steps.flatMap(touchedKeys)]
   return operation.kind === 'set' ? operation.writes.map(([key]) => key) : [operation.key]
 }
 
@@ -79,10 +97,17 @@ function perform(state: KeyState, operation: KeyOperation): Performed | null {
       const old = operation.answersOld ? show(state[operation.keys[0] as number] ?? null) : null
       return { state: next, answer: old ?? String(present.length) }
     }
-    case 'expire':
-      return state[operation.key]?.expires === operation.expires
-        ? { state: put(state, operation.key, null), answer: '' }
-        : null
+    case 'rename':
+    case 'copy':
+      return performMove(state, operation)
+    case 'transaction':
+      return performTransaction(state, operation)
+    case 'expire': {
+      // A renamed or copied value takes its expiry along: all that have it vanish together.
+      const due = operation.keys.filter((key) => state[key]?.expires === operation.expires)
+      if (due.length === 0) return null
+      return { state: due.reduce((left, key) => put(left, key, null), state), answer: '' }
+    }
   }
 }
 
@@ -93,6 +118,32 @@ function performSet(state: KeyState, operation: KeyOperation & { readonly kind: 
   if (ifAbsent && old !== null) return { state, answer: answersOld ? show(old) : 'nil' }
   const next = writes.reduce((left, [key, value]) => put(left, key, { value, expires }), state)
   return { state: next, answer: answersOld ? show(old) : 'OK' }
+}
+
+function performMove(
+  state: KeyState,
+  { kind, from, to }: KeyOperation & { readonly kind: 'rename' | 'copy' },
+): Performed {
+  const cell = state[from] ?? null
+  if (cell === null) return { state, answer: kind === 'rename' ? NO_SUCH_KEY : '0' }
+  const copied = put(state, to, cell)
+  return kind === 'copy' ? { state: copied, answer: '1' } : { state: put(copied, from, null), answer: 'OK' }
+}
+
+function performTransaction(
+  state: KeyState,
+  { watched, seen, steps }: KeyOperation & { readonly kind: 'transaction' },
+): Performed | null {
+  if (show(state[watched] ?? null) !== seen) return null
+  const answers: KeyAnswer[] = []
+  let next = state
+  for (const step of steps) {
+    const performed = perform(next, step)
+    if (performed === null) return null
+    next = performed.state
+    answers.push(performed.answer)
+  }
+  return { state: next, answer: answers.join(' ') }
 }
 
 function put(state: KeyState, key: number, cell: Cell): KeyState {
@@ -138,7 +189,14 @@ export function answerOf(reply: ClientReply): KeyAnswer {
     case 'array':
       return reply.items.map(answerOf).join(' ')
     case 'error':
+      if (isAnswer(reply)) return reply.text
+      throw new Error(`${reply.text} is no answer of a key`)
     case 'lost':
       throw new Error(`${reply.kind} is no answer of a key`)
   }
+}
+
+/** Errors that say how the keys are. */
+export function isAnswer(reply: ClientReply): boolean {
+  return reply.kind !== 'lost' && (reply.kind !== 'error' || reply.text === NO_SUCH_KEY)
 }
