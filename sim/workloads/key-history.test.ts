@@ -29,7 +29,7 @@ const increment: KeyOperation = { kind: 'increment', key: 2, by: 1 }
 const append = (value: string): KeyOperation => ({ kind: 'append', key: 1, value })
 const getText: KeyOperation = { kind: 'get', keys: [1] }
 /** The store's own doing; nobody is told. */
-const expire = (expires: number): Told => ['store', { kind: 'expire', key: 0, expires }, null]
+const expire = (expires: number): Told => ['store', { kind: 'expire', keys: [0, 1], expires }, null]
 
 describe('a history is explained only by a store that keeps its word', () => {
   test('a stale read', () => {
@@ -39,6 +39,55 @@ describe('a history is explained only by a store that keeps its word', () => {
     ]
     assert.equal(verdictOf(...calls, ['b', get, '"x2/0;"']), 'linearizable')
     assert.equal(verdictOf(...calls, ['b', get, '"x1/0;"']), 'violated')
+  })
+
+  test('a transaction that overlooked what another client did after WATCH', () => {
+    const transaction = (seen: string): KeyOperation => ({
+      kind: 'transaction',
+      watched: 0,
+      seen,
+      steps: [set('t/0;'), get, increment],
+    })
+    const before: Told[] = [
+      ['a', set('x/0;'), 'OK'],
+      ['b', get, '"x/0;"'],
+    ]
+    const done = 'OK "t/0;" 1'
+    assert.equal(
+      verdictOf(...before, ['b', transaction('"x/0;"'), done], ['a', get, '"t/0;"']),
+      'linearizable',
+    )
+    const between: Told[] = [...before, ['a', set('y/0;'), 'OK']]
+    assert.equal(verdictOf(...between, ['b', transaction('"x/0;"'), done]), 'violated')
+    assert.equal(
+      verdictOf(...between, ['b', transaction('"x/0;"'), 'nil'], ['a', get, '"y/0;"']),
+      'linearizable',
+    )
+    assert.equal(verdictOf(...between, ['b', transaction('"x/0;"'), 'nil'], ['a', get, '"t/0;"']), 'violated')
+    // Half of it, or one of its reads from another moment.
+    assert.equal(
+      verdictOf(...before, ['b', transaction('"x/0;"'), done], ['a', getCounter, 'nil']),
+      'violated',
+    )
+    assert.equal(verdictOf(...before, ['b', transaction('"x/0;"'), 'OK "x/0;" 1']), 'violated')
+  })
+
+  test('a value that was renamed or copied, with its expiry', () => {
+    const rename: KeyOperation = { kind: 'rename', from: 0, to: 1 }
+    const copy: KeyOperation = { kind: 'copy', from: 0, to: 1 }
+    const made: Told = ['a', set('x/0;', 7), 'OK']
+    assert.equal(
+      verdictOf(made, ['a', rename, 'OK'], ['b', get, 'nil'], ['b', getText, '"x/0;"']),
+      'linearizable',
+    )
+    assert.equal(verdictOf(made, ['a', rename, 'OK'], ['b', get, '"x/0;"']), 'violated')
+    assert.equal(verdictOf(['a', rename, 'ERR no such key'], made, ['a', copy, '1']), 'linearizable')
+    assert.equal(verdictOf(made, ['a', copy, '0']), 'violated')
+    assert.equal(verdictOf(made, ['a', rename, 'OK'], ['b', getText, 'nil']), 'violated')
+    assert.equal(
+      verdictOf(made, expire(7), ['a', copy, '1'], ['b', getText, 'nil'], ['b', get, 'nil']),
+      'linearizable',
+    )
   })
 
   test('a lost write', () => {
