@@ -10,6 +10,10 @@ import {
   ReplicaCluster,
 } from '../../test/replica-cluster.ts'
 import { COUNT_KEY } from '../../test/tiny-machine.ts'
+import { ByteWriter } from '../base/byte-writer.ts'
+import { makeGroupId, makeReplicaId } from '../base/ids.ts'
+import type { LogIndex, Term } from '../base/log-entry.ts'
+import { encodeMessage } from '../raft/message-codec.ts'
 import { groupEngineName } from './open-group.ts'
 
 /** Logs are cut soon, so that who is behind needs a snapshot. */
@@ -369,6 +373,27 @@ test('a node whose log forgot a group of which it holds a state does not start',
     for (const path of node.disk.paths()) node.disk.loseFile(path)
     await assert.rejects(cluster.start(node), /the log has lost everything of group 0/)
     assert.deepEqual(await node.engines.list(), [groupEngineName(CLUSTER_GROUP)], 'and throws nothing away')
+  })
+})
+
+test('what was meant for a replica that this node had before makes none on it', () => {
+  const cluster = new ReplicaCluster(24)
+  return cluster.run(async () => {
+    await cluster.found(1)
+    const [node] = cluster.nodes as [ClusterNode]
+    const messageTo = (to: number): Uint8Array => {
+      const writer = new ByteWriter()
+      const [from, term] = [makeReplicaId(2), 3 as Term]
+      const zero = 0 as LogIndex
+      encodeMessage({ kind: 'heartbeat', from, to: makeReplicaId(to), term, commit: zero, round: 1 }, writer)
+      return writer.takeBytes()
+    }
+    const deliver = (to: number): void =>
+      node.groups.onRaftMessages(makeGroupId(9), makeReplicaId(2), [messageTo(to)])
+    assert.throws(() => deliver(77), /from 2 to 77 came from 2 to 1/)
+    assert.deepEqual(await node.engines.list(), [groupEngineName(CLUSTER_GROUP)])
+    deliver(1)
+    await cluster.until('the group is made', () => node.groups.groups.has(makeGroupId(9)))
   })
 })
 
