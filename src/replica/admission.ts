@@ -29,7 +29,7 @@ export type AdmissionFacts = {
   readonly isLogFailed: () => boolean
 }
 
-/** Each `true` means: taken, the group must be scheduled. */
+/** Where `true` is answered, the command was taken and the group must be scheduled. */
 export class Admission<Command, Reply> {
   readonly #parts: AdmissionParts<Command, Reply>
   readonly #facts: AdmissionFacts
@@ -55,6 +55,12 @@ export class Admission<Command, Reply> {
       return this.#refuse(responder, { kind: 'notLeader', leader: raft.leader })
     }
     return reader.add(command, responder) || this.#refuse(responder, { kind: 'overloaded' })
+  }
+
+  /** Of the state as it is here. */
+  peek(command: Command, responder: Responder<Reply>): void {
+    if (!this.#facts.isRunning()) this.#refuse(responder, this.unhealthy())
+    else if (!this.#parts.reader.peek(command, responder)) this.#refuse(responder, { kind: 'overloaded' })
   }
 
   /** Reads wait for logical time to reach their clock. */

@@ -268,3 +268,27 @@ test('applies no more than the store takes, and goes on when there is room', asy
   await gated.releaseAll()
   assert.deepEqual(world.applied, [1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
+
+test('of the checks of a long log only the newest is computed, and of very many one in a hundred', async () => {
+  const check = encodePayload(machine, { kind: 'check', timeMs: 20 })
+  const checksAt = (from: number, to: number): Entry[] =>
+    Array.from({ length: to - from + 1 }, (_, at) => rawEntry(from + at, EntryKind.command, check))
+  const world = makeWorld(await openEngine())
+  world.applier.enqueue(checksAt(1, 5))
+  assert.deepEqual(
+    world.checks.map(([index]) => index),
+    [5],
+  )
+  // One by one, as in operation: every one counts.
+  for (let index = 6; index <= 8; index++) world.applier.enqueue(checksAt(index, index))
+  assert.deepEqual(
+    world.checks.map(([index]) => index),
+    [5, 6, 7, 8],
+  )
+  world.applier.enqueue(checksAt(9, 260))
+  assert.deepEqual(
+    world.checks.map(([index]) => index),
+    [5, 6, 7, 8, 109, 210, 260],
+  )
+  assert.equal(world.applied.length, 260)
+})

@@ -14,7 +14,7 @@ import type { ByteString } from '../base/bytes.ts'
 import { type Entry, EntryKind, type LogIndex, type LogPosition } from '../base/log-entry.ts'
 import type { Context, Done, Machine, Need } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
-import { commandSeed, decodePayload, type EntryPayload } from './entry-payload.ts'
+import { commandSeed, decodePayload, type EntryPayload, isCheckPayload } from './entry-payload.ts'
 import { ExecutionView, needOf } from './execution.ts'
 import { AHEAD_KEYS_MIN, fewerKeys, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
 import type { StateStore } from './state-store.ts'
@@ -23,6 +23,13 @@ import type { StateStore } from './state-store.ts'
 const SLICE_MS = 4
 /** Commands between two looks at the clock. */
 const COMMANDS_PER_CLOCK_READ = 32
+
+/**
+ * Checks in a row that are passed over because a later one waits already: the others compared their states
+ * there long ago, and hashing all of a long log's checks would only delay its end. Not without a limit: a
+ * replica that never catches up must be compared too.
+ */
+const CHECKS_PASSED_MAX = 100
 
 /** More than an entry has commands: the product with an index is still exact. */
 const PLACES_PER_ENTRY = 2 ** 20
@@ -61,6 +68,8 @@ export class Applier<Command, Reply> {
   #view: ExecutionView
   #queue: Queued<Command>[] = []
   #queueHead = 0
+  #queuedChecks = 0
+  #checksPassed = 0
   #work: Work<Command, Reply> | null = null
   /** Waits for data or for the next slice; `#generation` tells whether what it waited for still counts. */
   #isBusy = false
@@ -91,7 +100,10 @@ export class Applier<Command, Reply> {
   }
 
   enqueue(entries: readonly Entry[]): void {
-    for (const entry of entries) this.#queue.push({ entry, payload: null })
+    for (const entry of entries) {
+      this.#queue.push({ entry, payload: null })
+      if (isCheck(entry)) this.#queuedChecks += 1
+    }
     this.run()
   }
 
@@ -119,6 +131,7 @@ export class Applier<Command, Reply> {
     this.#isPaused = true
     this.#queue = []
     this.#queueHead = 0
+    this.#queuedChecks = 0
     this.#abandonWork()
   }
 
@@ -160,6 +173,7 @@ export class Applier<Command, Reply> {
       this.#queueHead = 0
     }
     assert(entry.index === this.#store.applied.position.index + 1, 'committed entries are consecutive')
+    if (isCheck(entry)) this.#queuedChecks -= 1
     const local = this.#callbacks.takeLocal(entry)
     const payload =
       entry.kind !== EntryKind.command
@@ -215,8 +229,17 @@ export class Applier<Command, Reply> {
     )
     const membership = entry.kind === EntryKind.membership ? entry.payload : before.membership
     this.#store.finishEntry({ index: entry.index, term: entry.term }, timeMs, version, membership)
-    if (payload?.kind === 'check') this.#callbacks.onCheck(entry.index, this.#store.digest())
+    if (payload?.kind === 'check') this.#check(entry.index)
     this.#callbacks.onApplied(entry.index)
+  }
+
+  #check(index: LogIndex): void {
+    if (this.#queuedChecks > 0 && this.#checksPassed < CHECKS_PASSED_MAX) {
+      this.#checksPassed += 1
+      return
+    }
+    this.#checksPassed = 0
+    this.#callbacks.onCheck(index, this.#store.digest())
   }
 
   #waitFor(need: Need): void {
@@ -308,4 +331,8 @@ export class Applier<Command, Reply> {
     this.stop()
     this.#callbacks.onFailure(error)
   }
+}
+
+function isCheck(entry: Entry): boolean {
+  return entry.kind === EntryKind.command && isCheckPayload(entry.payload)
 }

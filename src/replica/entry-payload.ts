@@ -81,6 +81,11 @@ function decodeBody<Command>(
   return { kind: 'commands', timeMs, seed, commands }
 }
 
+/** Whether the payload asks for a comparison of states, without decoding it. */
+export function isCheckPayload(bytes: Uint8Array): boolean {
+  return bytes[0] === KIND_CHECK
+}
+
 /** The seed of command `ordinal`: one multiply-mix round, so that neighbours share no pattern. */
 export function commandSeed(entrySeed: number, ordinal: number): number {
   let mixed = (entrySeed + Math.imul(ordinal + 1, 0x9e37_79b1)) >>> 0

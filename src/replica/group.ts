@@ -131,6 +131,11 @@ export class Group<Command, Reply> {
     if (this.#admission.query(command, responder)) this.schedule()
   }
 
+  /** As `query`, of the state as it is here: it may be an old one. Costs no round among the replicas. */
+  peek(command: Command, responder: Responder<Reply>): void {
+    this.#admission.peek(command, responder)
+  }
+
   step(message: Message): void {
     if (!this.#isRunning) return
     // No vote of this replica's own would survive, so it can't take over now.
@@ -145,7 +150,19 @@ export class Group<Command, Reply> {
     this.raft.tick()
     this.#stall.tick(this.isLeader)
     this.#repairReporter.tick()
-    this.schedule()
+    if (!this.#isPumpScheduled && this.#hasWork()) this.schedule()
+  }
+
+  /** Of a tick: most change nothing. What other events bring they schedule themselves. */
+  #hasWork(): boolean {
+    return (
+      this.raft.hasReady() ||
+      // Refused while leadership was handed over, say: that ends with a tick.
+      this.#proposer.pendingCommands > 0 ||
+      this.#leadership.isNews ||
+      // The pause between two cuts ends without an event.
+      this.#cutter.isDue
+    )
   }
 
   peerClosed(peer: ReplicaId): void {
@@ -242,7 +259,7 @@ export class Group<Command, Reply> {
     this.#runner.run()
     if (this.#isRepairing && !this.raft.isRepairing) this.#endRepair()
     this.#cutter.consider()
-    if (this.#leadership.hasChanged()) this.#callbacks.onChange()
+    if (this.#leadership.takeNews()) this.#callbacks.onChange()
   }
 
   #endRepair(): void {

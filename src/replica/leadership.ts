@@ -14,10 +14,16 @@ export class LeadershipWatch {
     this.#raft = raft
   }
 
-  /** True when anything is different from the last call. */
-  hasChanged(): boolean {
+  /** Something is different from what was taken last. */
+  get isNews(): boolean {
     const { role, term, leader } = this.#raft
-    if (role === this.#role && term === this.#term && leader === this.#leader) return false
+    return role !== this.#role || term !== this.#term || leader !== this.#leader
+  }
+
+  /** True when there were news; they are none any more. */
+  takeNews(): boolean {
+    if (!this.isNews) return false
+    const { role, term, leader } = this.#raft
     this.#role = role
     this.#term = term
     this.#leader = leader

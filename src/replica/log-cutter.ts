@@ -39,9 +39,14 @@ export class LogCutter {
     this.#world = world
   }
 
+  /** The log is too long. */
+  get isDue(): boolean {
+    return this.#raft.logBytes > this.#options.logBytesMax
+  }
+
   /** Starts cutting if the log is too long and no cut is under way. */
   consider(): void {
-    if (this.#raft.logBytes > this.#options.logBytesMax) this.#start()
+    if (this.isDue) this.#start()
   }
 
   /** As `consider`, but for anything that there is to gain. */

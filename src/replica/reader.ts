@@ -81,6 +81,14 @@ export class Reader<Command, Reply> {
     return this.#readsOpen
   }
 
+  /** A read of the state as it is here, without a round: as old as this replica happens to be. */
+  peek(command: Command, responder: Responder<Reply>): boolean {
+    if (this.#readsOpen >= this.#readsMax) return false
+    this.#readsOpen += 1
+    this.#world.clock.endOfTurn(() => this.#run({ command, responder }))
+    return true
+  }
+
   add(command: Command, responder: Responder<Reply>): boolean {
     if (this.#readsOpen >= this.#readsMax) return false
     this.#readsOpen += 1

@@ -48,12 +48,16 @@ export class Maintenance {
     this.#timers.add(timer)
   }
 
-  /** Asks whether anything is due before putting an entry into the log. */
+  /**
+   * Asks whether anything is due before putting an entry into the log. The leader's own state is enough for
+   * that: where it is behind, an entry that finds nothing to do, or one that comes a moment later, is the
+   * whole price, and a round among the replicas many times a second would be a high one.
+   */
   #look(group: Group<KvCommand, Reply>, duty: Duty): void {
     const name = `${group.id}/${duty.command.kind}`
     if (this.#busy.has(name)) return
     this.#busy.add(name)
-    group.query(duty.command, {
+    group.peek(duty.command, {
       reply: (waiting) => {
         if (waiting === 0) this.#busy.delete(name)
         else this.#work(group, duty, name)

@@ -10,6 +10,7 @@ import { readJson, writeJson } from '../../cluster/cluster-machine.ts'
 import type { Clock, Timer } from '../../env/clock.ts'
 import type { Logger } from '../../env/logger.ts'
 import type { Address } from '../../env/network.ts'
+import type { Membership } from '../../raft/membership.ts'
 import type { GroupHost } from '../../replica/group-host.ts'
 import { RequestKind } from '../../replica/request-kinds.ts'
 import type { Respond, Transport } from '../../replica/transport/transport.ts'
@@ -42,6 +43,8 @@ export class ControlService {
   readonly #heardAddresses = new Map<ReplicaId, Address>()
   /** What the log says before it is known to be committed: without it nobody could be asked for a vote. */
   #foreseen: Catalog | null = null
+  /** What the transport's peers were made from last: nothing of it changes most of the time. */
+  #connectedBy: readonly unknown[] = []
   /** The catalog that was seen last. */
   #before: Catalog | null = null
   #timer: Timer | null = null
@@ -85,7 +88,8 @@ export class ControlService {
   }
 
   learnAddress(peer: ReplicaId, address: Address): void {
-    this.#heardAddresses.set(peer, address)
+    const known = this.#heardAddresses.get(peer)
+    if (known === undefined || !isSameAddress(known, address)) this.#heardAddresses.set(peer, address)
     // Also before the catalog is known: a node that was never filled learns it only by answering its leader.
     this.#connectPeers()
   }
@@ -173,6 +177,9 @@ export class ControlService {
    */
   #connectPeers(): void {
     const { catalog } = this
+    const by = [catalog, this.#foreseen, ...this.#heardAddresses.values(), ...this.#memberships()]
+    if (by.length === this.#connectedBy.length && by.every((one, at) => one === this.#connectedBy[at])) return
+    this.#connectedBy = by
     const peers = new Map<ReplicaId, Address>()
     const hints = [
       ...(this.#foreseen?.nodes ?? []).map(({ replicaId, peer }) => [replicaId, peer] as const),
@@ -188,9 +195,13 @@ export class ControlService {
     this.#options.transport.setPeers(peers)
   }
 
+  /** Each an object of its own until it changes. */
+  *#memberships(): Iterable<Membership> {
+    for (const { raft } of this.#options.host.groups.values()) yield raft.membershipAt(raft.lastIndex)
+  }
+
   #isMember(replica: ReplicaId): boolean {
-    for (const { raft } of this.#options.host.groups.values()) {
-      const { voters, votersOutgoing, learners } = raft.membershipAt(raft.lastIndex)
+    for (const { voters, votersOutgoing, learners } of this.#memberships()) {
       if (voters.includes(replica) || votersOutgoing.includes(replica) || learners.includes(replica))
         return true
     }

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { freshStore, HandClock, recordingLogger } from '../../test/replica-parts.ts'
+import { createTinyMachine, type TinyCommand } from '../../test/tiny-machine.ts'
+import { makeGroupId, makeReplicaId } from '../base/ids.ts'
+import { makeLogIndex, makeTerm } from '../base/log-entry.ts'
+import type { Raft } from '../raft/raft.ts'
+import { createMemoryEngineStore } from '../storage/memory-engine.ts'
+import { Group } from './group.ts'
+import { DEFAULT_GROUP_OPTIONS } from './group-options.ts'
+
+const SELF = makeReplicaId(1)
+
+/** Counts the turns that somebody asked for. */
+class CountingClock extends HandClock {
+  turns = 0
+
+  override endOfTurn(run: () => void): void {
+    this.turns += 1
+    super.endOfTurn(run)
+  }
+}
+
+/** A core that does what the test says: what else than `Ready` a tick brings is the question here. */
+async function makeGroup() {
+  const core = {
+    id: SELF,
+    role: 'leader',
+    term: makeTerm(1),
+    leader: SELF,
+    logBytes: 0,
+    isRepairing: false,
+    lastIndex: makeLogIndex(7),
+    ticks: 0,
+    isReady: false,
+    takesProposals: true,
+    proposals: 0,
+    cuts: 0,
+    tick: () => {
+      core.ticks += 1
+    },
+    hasReady: () => core.isReady,
+    takeReady: () => {
+      core.isReady = false
+      return {
+        number: 1,
+        hardState: null,
+        entries: [],
+        snapshot: null,
+        messages: [],
+        messagesAfterPersist: [],
+        committed: [],
+        reads: [],
+        snapshotsToSend: [],
+        droppedReads: [],
+      }
+    },
+    persisted: () => undefined,
+    propose: () => {
+      if (!core.takesProposals) return { kind: 'refused', reason: 'transferring' }
+      core.proposals += 1
+      return { kind: 'accepted', position: { term: core.term, index: makeLogIndex(8) } }
+    },
+    compactionPoint: () => {
+      core.cuts += 1
+      return null
+    },
+  }
+  const clock = new CountingClock()
+  const engine = await createMemoryEngineStore().open('e')
+  const changes: string[] = []
+  const group = new Group<TinyCommand, string>(
+    {
+      id: makeGroupId(1),
+      raft: core as unknown as Raft,
+      machine: createTinyMachine(),
+      advanceTime: null,
+      engine,
+      makeStore: (callbacks) => freshStore(engine, {}, callbacks),
+    },
+    {
+      clock,
+      random: { u32: () => 1, next: () => 0.5 } as never,
+      logger: recordingLogger([]),
+      log: {} as never,
+      transport: {} as never,
+    },
+    { ...DEFAULT_GROUP_OPTIONS, logBytesMax: 1_000 },
+    {
+      onHealth: () => undefined,
+      onChange: () => changes.push(`${core.role} ${core.term}`),
+      onApplied: () => undefined,
+      onDigest: () => undefined,
+      onLogFailure: () => undefined,
+    },
+  )
+  group.schedule()
+  clock.endTurn()
+  clock.turns = 0
+  return { group, core, clock, changes }
+}
+
+test('a tick that changed nothing asks for no turn', async () => {
+  const { group, core, clock } = await makeGroup()
+  for (let count = 0; count < 50; count++) group.tick()
+  assert.equal(core.ticks, 50)
+  assert.equal(clock.turns, 0)
+  core.isReady = true
+  group.tick()
+  group.tick()
+  assert.equal(clock.turns, 1)
+  clock.endTurn()
+  assert.equal(core.isReady, false)
+})
+
+test('proposals that were refused for the time of a transfer are proposed by the tick that ends it', async () => {
+  const { group, core, clock } = await makeGroup()
+  core.takesProposals = false
+  group.propose({ kind: 'set', key: 'a', value: '1' }, 10, {
+    reply: () => {},
+    fail: ({ kind }) => assert.fail(kind),
+  })
+  clock.endTurn()
+  group.tick()
+  clock.endTurn()
+  assert.equal(core.proposals, 0)
+  core.takesProposals = true
+  group.tick()
+  clock.endTurn()
+  assert.equal(core.proposals, 1)
+  clock.turns = 0
+  group.tick()
+  assert.equal(clock.turns, 0)
+})
+
+test('a tick after which another leads, or nobody, is told', async () => {
+  const { group, core, clock, changes } = await makeGroup()
+  core.role = 'follower'
+  core.leader = null as never
+  group.tick()
+  clock.endTurn()
+  core.term = makeTerm(2)
+  group.tick()
+  clock.endTurn()
+  group.tick()
+  clock.endTurn()
+  assert.deepEqual(changes, ['leader 1', 'follower 1', 'follower 2'])
+})
+
+test('a log that is too long is cut when the pause after the last cut is over, though nothing happens', async () => {
+  const { group, core, clock } = await makeGroup()
+  const settled = () => new Promise((resolve) => setImmediate(resolve))
+  core.logBytes = 2_000
+  group.tick()
+  clock.endTurn()
+  await settled()
+  assert.equal(core.cuts, 1)
+  group.tick()
+  clock.endTurn()
+  await settled()
+  assert.equal(core.cuts, 1)
+  clock.monotonic += 1_000
+  group.tick()
+  clock.endTurn()
+  await settled()
+  assert.equal(core.cuts, 2)
+})
+
+test('a look at the state as it is costs no turn of the group and no round', async () => {
+  const { group, clock } = await makeGroup()
+  const answers: unknown[] = []
+  group.peek(
+    { kind: 'get', key: 'a' },
+    { reply: (reply) => answers.push(reply), fail: ({ kind }) => assert.fail(kind) },
+  )
+  assert.equal(answers.length, 0, 'never inside the call')
+  clock.endTurn()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(answers.length, 1)
+  await group.stop()
+  group.peek(
+    { kind: 'get', key: 'a' },
+    { reply: () => assert.fail('stopped'), fail: ({ kind }) => answers.push(kind) },
+  )
+  clock.endTurn()
+  assert.deepEqual(answers.at(-1), 'unhealthy')
+})
