@@ -9,6 +9,7 @@ import { dbsizeCommand } from './commands/dbsize.ts'
 import { decrCommand } from './commands/decr.ts'
 import { decrbyCommand } from './commands/decrby.ts'
 import { delCommand } from './commands/del.ts'
+import { dumpCommand } from './commands/dump.ts'
 import { existsCommand } from './commands/exists.ts'
 import { expireCommand } from './commands/expire.ts'
 import { expireatCommand } from './commands/expireat.ts'
@@ -62,6 +63,7 @@ import { pttlCommand } from './commands/pttl.ts'
 import { randomkeyCommand } from './commands/randomkey.ts'
 import { renameCommand } from './commands/rename.ts'
 import { renamenxCommand } from './commands/renamenx.ts'
+import { restoreCommand } from './commands/restore.ts'
 import { scanCommand } from './commands/scan.ts'
 import { setCommand } from './commands/set.ts'
 import { setexCommand } from './commands/setex.ts'
@@ -84,6 +86,7 @@ const SPECS: readonly KvCommandSpec[] = [
   decrCommand,
   decrbyCommand,
   delCommand,
+  dumpCommand,
   existsCommand,
   expireCommand,
   expireatCommand,
@@ -137,6 +140,7 @@ const SPECS: readonly KvCommandSpec[] = [
   randomkeyCommand,
   renameCommand,
   renamenxCommand,
+  restoreCommand,
   scanCommand,
   setCommand,
   setexCommand,

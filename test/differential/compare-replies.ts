@@ -11,7 +11,7 @@ const UNORDERED_PAIRS: ReadonlySet<string> = new Set(['hgetall'])
 /** Which fields, is chance; how many, is not. */
 const RANDOM: ReadonlySet<string> = new Set(['randomkey', 'hrandfield'])
 /** What Redis answers depends on how a value came about; that there is one does not. */
-const ABOUT_VALUES: ReadonlySet<string> = new Set(['object', 'memory'])
+const ABOUT_VALUES: ReadonlySet<string> = new Set(['object', 'memory', 'dump'])
 const TIMES: ReadonlyMap<string, number> = new Map([
   ['ttl', 1000],
   ['expiretime', 1000],

@@ -250,6 +250,33 @@ function sortOptions(random: SimRandom): readonly ByteString[] {
   )
 }
 
+/** Made by redis-server: numbers, texts, compressed ones, a listpack, a table of pairs; then damaged ones. */
+const DUMPS: readonly ByteString[] = [
+  '00c0010a002678e7b6d10111fc',
+  '00c17fff0a001760822854808480',
+  '00c2ffffff7f0a002c74e59ee02eada1',
+  '00036162630a00d9ac303d4172a2e2',
+  '00c30928016161e01b000161610a00cf092faaae25831d',
+  '00c31541da017878e0090002616263e0ff02e1ae07037461696c0a007c27381eacf00a12',
+  '10c34064409d1f9d0000001600816602817602816e020c01816d02c12c02836e656704dffd02811f650280018369323404f200ee85048369333204f3ffffff7f058369363404f401203e20001180098369313304d00002846c6f6e6705bf79e0350006407f01c08002ff0a00971287314ba3ed59',
+  '040c03693332c2ffffff7f03693234c200ee85ffc07fc18000016500016dc12c01036e6567c0fd03693133c100f00166017603693634142d39323233333732303336383534373735383037046c6f6e67c3093f017979e03200017979016ec00c03626967c3094064017a7ae05700017a7a0a009da9c2e60115abaa',
+  '',
+  '00036162630a00d9ac303d4172a200',
+  '00036162630a00d9ac30',
+].map((hex) => Buffer.from(hex, 'hex').toString('latin1'))
+const RESTORE_OPTIONS: readonly (readonly ByteString[])[] = [
+  ['REPLACE'],
+  ['replace'],
+  ['ABSTTL'],
+  ['IDLETIME', '5'],
+  ['idletime', '-1'],
+  ['FREQ', '5'],
+  ['freq', '256'],
+  ['FREQ', 'x'],
+  ['IDLETIME'],
+  ['bad'],
+]
+
 const twoKeys: Make = (random) => [key(random), key(random)]
 const oneKey: Make = (random) => [key(random)]
 const manyKeys: Make = (random) => some(random, 4, () => [key(random)])
@@ -270,6 +297,7 @@ export const GENERATORS: Readonly<Record<string, Make>> = {
   decr: oneKey,
   decrby: (random) => [key(random), random.pick(NUMBERS)],
   del: manyKeys,
+  dump: oneKey,
   exists: manyKeys,
   expire: expire(inSeconds, BAD_SECONDS),
   expireat: expire(atSecond, BAD_SECONDS),
@@ -348,6 +376,12 @@ export const GENERATORS: Readonly<Record<string, Make>> = {
   randomkey: () => [],
   rename: twoKeys,
   renamenx: twoKeys,
+  restore: (random) => [
+    key(random),
+    random.pick(['0', '0', inMilliseconds(random), '-1', 'x']),
+    random.pick(DUMPS),
+    ...maybe(random, () => some(random, 2, () => random.pick(RESTORE_OPTIONS))),
+  ],
   setex: (random) => [key(random), badOr(random, BAD_SECONDS, inSeconds), value(random)],
   setnx: (random) => [key(random), value(random)],
   setrange: (random) => [key(random), random.pick(OFFSETS), value(random)],
