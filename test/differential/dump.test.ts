@@ -7,13 +7,14 @@ import { type RunningServer, redisServerMissing, startRedisServer } from './redi
 import { connectRespClient, type RespClient } from './resp-client.ts'
 
 const VALUES = 60
+const ALPHABETS = ['ab', '0123456789', '\0\xff\r\n', 'a'].map((text) => text.split(''))
 
 const random = createSimRandom(20_260_705)
 
 function someText(): string {
-  const alphabet = random.pick(['ab', '0123456789', '\0\xff\r\n', 'a'])
+  const alphabet = random.pick(ALPHABETS)
   const length = random.pick([0, 1, 20, 63, 64, 200, 16_383, 16_384, 70_000])
-  return Array.from({ length }, () => random.pick([...alphabet])).join('')
+  return Array.from({ length }, () => random.pick(alphabet)).join('')
 }
 
 function someHash(): string[] {

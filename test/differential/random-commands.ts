@@ -330,7 +330,7 @@ export const GENERATORS: Readonly<Record<string, Make>> = {
       ...maybe(random, () => [random.pick(['WITHVALUES', 'bad'])]),
     ]),
   ],
-  hscan: (random) => [key(random), '0', ...maybe(random, () => random.pick(HSCAN_OPTIONS))],
+  hscan: (random) => [key(random), '0', 'COUNT', '100', ...maybe(random, () => random.pick(HSCAN_OPTIONS))],
   hsetnx: (random) => [key(random), field(random), value(random)],
   hstrlen: keyAndField,
   hvals: oneKey,
