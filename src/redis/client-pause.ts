@@ -23,6 +23,7 @@ export class ClientPause {
     this.#waiting.add(run)
   }
 
+  /** 0 when there is none. */
   get untilMs(): number {
     return this.#untilMs
   }
