@@ -142,6 +142,8 @@ export class GroupHost {
 
   start(): void {
     this.#lastTickMs = this.#world.clock.monotonicMs()
+    // Not only after a while: a process that dies soon each time would never get there.
+    if (this.#hasManySegments) this.#checkStates(this.#lastTickMs)
     this.#scheduleTick()
   }
 
@@ -310,11 +312,14 @@ export class GroupHost {
     this.#scheduleTick()
   }
 
+  get #hasManySegments(): boolean {
+    return this.#world.log.metrics().segments > LOG_SEGMENTS_MAX
+  }
+
   #checkStates(nowMs: number): void {
     this.#lastCheckMs = nowMs
     for (const group of this.#groups.values()) group.checkState()
-    if (this.#world.log.metrics().segments > LOG_SEGMENTS_MAX)
-      for (const group of this.#groups.values()) group.shortenLog()
+    if (this.#hasManySegments) for (const group of this.#groups.values()) group.shortenLog()
     this.#world.log.collectGarbage().catch((error: unknown) => {
       this.#world.logger.error('old log segments could not be removed', { error: String(error) })
     })

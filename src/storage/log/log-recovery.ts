@@ -28,7 +28,7 @@ export const NO_PREDECESSOR: SegmentLink = { predecessor: 0, low: 0, high: 0, en
 
 export type SegmentInfo = {
   readonly number: number
-  readonly sizeBytes: number
+  sizeBytes: number
   /** Nothing beyond it counts. */
   end: number
   /** Damage was found in it: kept as evidence. */
@@ -57,7 +57,12 @@ export type LogContents = {
   readonly floor: number
   /** Losses whose groups can't be told. */
   readonly losses: readonly Cause[]
+  /** What may be cut off once the next segment's start is durable. */
+  readonly unusedRest: UnusedRest | null
 }
+
+/** The segment that was found last, and where its last whole frame ends. */
+export type UnusedRest = { readonly segment: SegmentInfo; readonly usedBytes: number }
 
 type Inspected = {
   readonly number: number
@@ -113,6 +118,7 @@ export async function readLog(
     nextNumber,
     floor: replay.floor,
     losses: replay.losses,
+    unusedRest: replay.unusedRest,
   }
 }
 
@@ -170,6 +176,7 @@ class LogReplay {
   readonly losses: Cause[] = []
   carried: CarriedRecord[] = []
   link: SegmentLink = NO_PREDECESSOR
+  unusedRest: UnusedRest | null = null
   floor = 1
 
   constructor(disk: Disk, nextNumber: number, tail: SyncedTail | null, readErrors: ReadErrors) {
@@ -317,7 +324,7 @@ class LogReplay {
       const { floor: _, ...link } = first.record.start
       this.link = link
       this.segments.pop()
-    }
+    } else if (!info.isDamaged) this.unusedRest = { segment: info, usedBytes: held.endOffset }
     const place = { path: head.path, segment: this.#nextNumber, offset: held.offset }
     for (const { record, from, to } of records) {
       if (!isGroupRecord(record)) continue

@@ -116,6 +116,24 @@ export class SegmentFiles {
     }
   }
 
+  /** Cuts off what nothing counts of. False when that failed: the file is as good as before, only longer. */
+  async cutIfPossible(number: number, usedBytes: number, logger: Logger): Promise<boolean> {
+    const path = this.path(number)
+    try {
+      const file = await this.#disk.open(path, 'write')
+      try {
+        await file.truncate(usedBytes)
+        await file.datasync()
+      } finally {
+        await file.close()
+      }
+      return true
+    } catch (error) {
+      logger.warning('the unused rest of a log segment could not be cut off', { path, error: String(error) })
+      return false
+    }
+  }
+
   /** Takes a damaged segment out of the log and keeps it. */
   async keepAsEvidence(number: number): Promise<void> {
     const evidence = `${this.directory}/evidence`

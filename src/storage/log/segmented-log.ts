@@ -18,7 +18,7 @@ import { FrameWriter } from './frame-writer.ts'
 import { boundOf, GroupBook, RECORD_OVERHEAD_BYTES } from './group-book.ts'
 import { SECTOR_BYTES } from './log-format.ts'
 import { collectSegments } from './log-garbage.ts'
-import type { LogContents, SegmentInfo } from './log-recovery.ts'
+import type { LogContents, SegmentInfo, UnusedRest } from './log-recovery.ts'
 import { readLog } from './log-recovery.ts'
 import type { FreshSegment } from './segment-files.ts'
 import { SegmentFiles } from './segment-files.ts'
@@ -35,6 +35,8 @@ export type SegmentedLogOptions = {
 }
 
 const SPARE_WRITERS_MAX = 2
+/** A rest is cut off when it is at least this part of a segment. */
+const CUT_GAIN_SHARE = 8
 
 type OnDurable = (error?: Error) => void
 
@@ -411,6 +413,7 @@ export class SegmentedLog implements SharedLog {
       throw error
     }
     for (const number of contents.obsolete) await this.#files.remove(number)
+    if (contents.unusedRest !== null) await this.#cutOff(contents.unusedRest)
     this.#book = new GroupBook(
       new Map(finished.map(({ recovered: { group }, index }) => [group, index])),
       new Set(recovered.filter((one) => one.damage !== null).map((one) => one.group)),
@@ -419,6 +422,15 @@ export class SegmentedLog implements SharedLog {
     this.#recovered = recovered
     this.#status = { kind: 'running' }
     this.#prepareNext()
+  }
+
+  /** Each start begins a segment: without this, a process that dies soon each time would fill the disk. */
+  async #cutOff({ segment, usedBytes }: UnusedRest): Promise<void> {
+    assert(usedBytes >= segment.end, 'nothing that counts is cut off')
+    if (segment.isDamaged || segment.sizeBytes - usedBytes < this.#options.segmentBytes / CUT_GAIN_SHARE)
+      return
+    const isCut = await this.#files.cutIfPossible(segment.number, usedBytes, this.#options.logger)
+    if (isCut) segment.sizeBytes = usedBytes
   }
 
   async #closeFiles(): Promise<void> {

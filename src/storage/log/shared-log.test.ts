@@ -351,6 +351,67 @@ describe('garbage collection', () => {
   })
 })
 
+describe('many short lives', () => {
+  const SEGMENT_BYTES = 64 * 1024
+
+  test('keep what was acknowledged and not the rests of their segments', async () => {
+    const { open, sim } = fixture(SEGMENT_BYTES)
+    for (let life = 1; life <= 12; life++) {
+      const log = await open()
+      assert.deepEqual(log.takeRecovered()[0]?.entries.length ?? 0, life - 1)
+      const first = life === 1 ? [base(1, 0, 0)] : []
+      await append(log, ...first, entries(1, entry(life, 1)), hardState(1, life, 1))
+      // The new one, the one prepared behind it is not counted, and a few sectors of each one before.
+      const { bytesOnDisk, segments } = log.metrics()
+      assert.equal(segments, life)
+      assert(bytesOnDisk <= SEGMENT_BYTES + life * 2048, `${bytesOnDisk} bytes in life ${life}`)
+      const path = `log/${String(life).padStart(10, '0')}.segment`
+      assert.equal(sim.bytes(path).length, SEGMENT_BYTES, 'the one in use has its full size')
+      if (life % 2 === 0) sim.kill()
+      else sim.crash()
+    }
+  })
+
+  test('cuts that fail are no failure', async () => {
+    for (const operation of ['truncate', 'datasync'] as const) {
+      const { open, sim } = fixture(SEGMENT_BYTES)
+      let log = await open()
+      await append(log, base(1, 0, 0), entries(1, entry(1, 1)), hardState(1, 1, 1))
+      sim.crash()
+      const old = 'log/0000000001.segment'
+      sim.setFaults((call) =>
+        call.operation === operation && call.path === old ? { kind: 'error', errno: 'EIO' } : null,
+      )
+      log = await open()
+      assert.equal(log.metrics().bytesOnDisk, 2 * SEGMENT_BYTES)
+      await append(log, entries(1, entry(2, 1)), hardState(1, 1, 1))
+      sim.crash()
+      sim.setFaults(() => null)
+      log = await open()
+      const [recovered] = log.takeRecovered()
+      assert.equal(recovered?.damage, null)
+      assert.equal(recovered?.entries.length, 2)
+      sim.crash()
+    }
+  })
+
+  test('the last frame is still in the old segment when its copy is lost', async () => {
+    const { open, sim } = fixture(SEGMENT_BYTES)
+    let log = await open()
+    await append(log, base(1, 0, 0), entries(1, entry(1, 1)), hardState(1, 1, 1))
+    sim.crash()
+    log = await open()
+    assert(sim.bytes('log/0000000001.segment').length < SEGMENT_BYTES)
+    sim.crash()
+    for (const number of [2, 3]) {
+      const path = `log/000000000${number}.segment`
+      if (await sim.disk().exists(path)) await sim.disk().remove(path)
+    }
+    log = await open()
+    assert.equal(log.takeRecovered()[0]?.entries.length, 1)
+  })
+})
+
 test('the dump says what is there, and where it is damaged', async () => {
   const { open, sim } = fixture()
   const log = await open()
