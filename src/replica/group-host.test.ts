@@ -252,6 +252,22 @@ test('a node that starts again and again does not keep a segment of the log for 
   })
 })
 
+test('nor does one that dies each time before the states are compared', () => {
+  const cluster = new ReplicaCluster(23, { logKeepBytes: 0, checkIntervalMs: 1_000_000_000 })
+  return cluster.run(async () => {
+    await cluster.found(1)
+    const [node] = cluster.nodes as [ClusterNode]
+    for (let round = 0; round < 30; round++) {
+      cluster.crash(node)
+      await cluster.start(node)
+      await append(cluster, 1)
+      await cluster.wait(200)
+    }
+    const { segments } = node.log.metrics()
+    assert(segments <= 8, `${segments} segments are kept`)
+  })
+})
+
 test('a leader whose log fails hands over: nobody waits for an election timeout', () => {
   const cluster = new ReplicaCluster(19)
   return cluster.run(async () => {
