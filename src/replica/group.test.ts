@@ -22,7 +22,7 @@ class CountingClock extends HandClock {
 }
 
 /** A core that does what the test says: what else than `Ready` a tick brings is the question here. */
-async function makeGroup() {
+function makeCore() {
   const core = {
     id: SELF,
     role: 'leader',
@@ -66,6 +66,11 @@ async function makeGroup() {
       return null
     },
   }
+  return core
+}
+
+async function makeGroup() {
+  const core = makeCore()
   const clock = new CountingClock()
   const engine = await createMemoryEngineStore().open('e')
   const changes: string[] = []
