@@ -1,7 +1,7 @@
 /**
  * MULTI … EXEC as one command of the log: the watched keys are compared, then the commands run one
  * after the other, each on what those before it wrote. Either all of their writes become the
- * state, or none (docs/design/0005-watch.md).
+ * state, or none (docs/design/0006-watch.md).
  *
  * A command that lacks something does not stop those behind it: they run as if it had done nothing,
  * only so that what they lack is fetched in the same round. What they answered counts for nothing,

@@ -12,7 +12,7 @@ import { readU32, readU64, u32Bytes, u64Bytes } from './record-keys.ts'
 export const ValueType = { string: 1, hash: 2 } as const
 export type ValueType = (typeof ValueType)[keyof typeof ValueType]
 
-/** No value: the key doesn't exist, but somebody watches whether it does (docs/design/0005-watch.md). */
+/** No value: the key doesn't exist, but somebody watches whether it does (docs/design/0006-watch.md). */
 const TRACE = 0
 const TYPE_MASK = 0x0f
 const HAS_EXPIRY = 0x10
