@@ -92,7 +92,7 @@ function assertSame(
 }
 
 /** Throws unless each group is as it was or reported; returns how many are reported. */
-function judge(built: Built, log: SharedLog, found: readonly RecoveredGroup[]): number {
+export function judge(built: Built, log: SharedLog, found: readonly RecoveredGroup[]): number {
   let damaged = 0
   for (const [group, expected] of built.model) {
     const recovered = found.find((one) => one.group === group)

@@ -1,17 +1,25 @@
 /**
  * Bit rot, unreadable and stale sectors, lost and shortened files in a log at rest. Says what it did.
  *
- * Sectors turn back to zeros, and files end too early, only where later frames prove it: at the very
- * end of the log the store can't tell that from a write that was torn and never acknowledged
- * (docs/formats/recovery.md).
+ * Sectors turn back to zeros, and files end too early, only where a whole frame of a later segment proves
+ * it; and no file is lost that is the last one and in use. At the very end of the log the store can't tell
+ * that from a write that was torn and never acknowledged, or never begun (docs/formats/recovery.md).
  */
+import { crc32 } from '../../src/base/checksum.ts'
+import {
+  decodeFrameHeader,
+  decodeSegmentHeader,
+  FRAME_HEADER_BYTES,
+  frameEnd,
+  listedGroups,
+  SECTOR_BYTES,
+} from '../../src/storage/log/log-format.ts'
 import { LOG_DIRECTORY } from '../../src/storage/log/open-shared-log.ts'
 import type { SimDisk } from '../disk.ts'
 import type { SimRandom } from '../random.ts'
 
 /** Not what was put aside as evidence. */
 const SEGMENT = new RegExp(`^${LOG_DIRECTORY}/\\d+\\.segment$`)
-const SECTOR_BYTES = 512
 const DAMAGES = ['flip', 'flip', 'flip', 'break', 'lose', 'stale', 'cut', 'unname'] as const
 
 export function damageLog(disk: SimDisk, random: SimRandom): string {
@@ -20,11 +28,10 @@ export function damageLog(disk: SimDisk, random: SimRandom): string {
     .filter((path) => SEGMENT.test(path))
     .sort()
   if (segments.length === 0) return 'none: there is no log'
-  const older = segments.filter((path) => usedBytes(disk, path) > SECTOR_BYTES).slice(0, -1)
   const kind = random.pick(DAMAGES)
-  const needsProof = kind === 'stale' || kind === 'cut'
-  if (needsProof && older.length === 0) return 'none: all there is is the end'
-  const path = random.pick(needsProof ? older : segments)
+  const paths = hurtable(kind, disk, segments)
+  if (paths.length === 0) return 'none: all there is is the end'
+  const path = random.pick(paths)
   const used = usedBytes(disk, path)
   switch (kind) {
     case 'flip': {
@@ -56,6 +63,35 @@ export function damageLog(disk: SimDisk, random: SimRandom): string {
       return `${path} has the name ${before} again`
     }
   }
+}
+
+/** Those in which the store promises to notice this kind of damage. */
+function hurtable(
+  kind: (typeof DAMAGES)[number],
+  disk: SimDisk,
+  segments: readonly string[],
+): readonly string[] {
+  if (kind === 'stale' || kind === 'cut') {
+    const proof = segments.findLastIndex((path) => beginsWithWholeFrame(disk.bytes(path)))
+    return segments.slice(0, Math.max(proof, 0)).filter((path) => isUsed(disk, path))
+  }
+  const last = segments.at(-1) as string
+  return (kind === 'lose' || kind === 'unname') && isUsed(disk, last) ? segments.slice(0, -1) : segments
+}
+
+function isUsed(disk: SimDisk, path: string): boolean {
+  return usedBytes(disk, path) > SECTOR_BYTES
+}
+
+/** It names the segment before it and where that ends. One that is only there in parts proves nothing. */
+function beginsWithWholeFrame(bytes: Buffer): boolean {
+  const opening = decodeSegmentHeader(bytes.subarray(0, SECTOR_BYTES))
+  if (opening === null) return false
+  const frame = bytes.subarray(SECTOR_BYTES)
+  const header = decodeFrameHeader(frame, opening.identity)
+  if (header === null || header.number !== 1 || header.previousCrc !== opening.crc) return false
+  const end = frameEnd(header.recordBytes, listedGroups(header.groupCount))
+  return crc32(frame.subarray(FRAME_HEADER_BYTES, end), opening.crc) === header.frameCrc
 }
 
 /** Damage behind it would hit zeros that nobody reads. */

@@ -43,6 +43,8 @@ export class GroupReplay {
   #base: Base | null = null
   #hardState: { readonly value: HardState; readonly segment: number } | null = null
   #hadLoss = false
+  /** The base record may have been in what is lost; unlike entries and votes, no peer's help brings it back. */
+  #mayLackBase = false
   #lacksHardState = false
   /** Reported as damaged at an earlier start and not repaired since. */
   #wasDamaged = false
@@ -59,6 +61,7 @@ export class GroupReplay {
   markLoss(cause: Cause): void {
     for (const island of this.#islands) island.isSuspect = true
     this.#hadLoss = true
+    this.#mayLackBase = true
     this.#lacksHardState = true
     this.#cause = this.#wasDamaged ? this.#cause : cause
   }
@@ -105,7 +108,7 @@ export class GroupReplay {
 
   #isWhole(): boolean {
     if (this.#wasDamaged || this.#lacksHardState) return false
-    if (this.#base === null && this.#hadLoss) return false
+    if (this.#base === null && (this.#hadLoss || this.#mayLackBase)) return false
     const main = this.#mainland()
     if (main === null) return this.#islands.length === 0 && this.#base === null
     return this.#islands.length === 1 && !main.isSuspect

@@ -219,6 +219,56 @@ describe('repair', () => {
     assert(log.metrics().segments <= 2)
   })
 
+  test('that can not be read holds up neither garbage collection nor a reopen once it is repaired', async () => {
+    const { sim, put } = await simpleLog(DAMAGE_SEGMENT_BYTES)
+    for (let index = 1; index <= 12; index++) await put(entries(1, index, 1, 20))
+    sim.kill()
+    const path = segmentsOf(sim)[0] as string
+    sim.breakSector(path, 4)
+    const log = await openLogOn(sim)
+    const found = log.takeRecovered()[0]
+    assert(found?.damage)
+    assert.equal(found.entries.length, 1)
+    for (let index = 2; index <= 12; index++) await append(log, entries(1, index, 2, 20))
+    await append(log, [{ kind: 'repaired', group: 1 as GroupId }])
+
+    sim.setFaults((call) => (call.operation === 'datasync' ? { kind: 'error', errno: 'ENOSPC' } : null))
+    await assert.rejects(append(log, entries(1, 13, 2, 20)))
+    sim.setFaults(null)
+    await log.reopen()
+    const reopened = log.takeRecovered()[0]
+    assert.equal(reopened?.damage, null)
+    assert.deepEqual(
+      reopened?.entries.map((entry) => entry.term),
+      [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2],
+    )
+
+    await log.collectGarbage()
+    assert(!sim.paths().includes(path), 'its one live entry was copied')
+    sim.kill()
+    const again = (await openLogOn(sim)).takeRecovered()[0]
+    assert.deepEqual([again?.damage, again?.entries.length], [null, 12])
+  })
+
+  test('that takes the members of a group is damage, whatever was repaired before', async () => {
+    const { sim, put } = await simpleLog()
+    await put(entries(1, 1, 1, 100))
+    await put(entries(1, 2, 1, 100))
+    await put(entries(1, 3, 1, 100))
+    sim.kill()
+    const path = segmentsOf(sim)[0] as string
+    sim.flipBit(path, 4 * SECTOR_BYTES + 60, 0)
+    const log = await openLogOn(sim)
+    assert.equal(log.takeRecovered()[0]?.entries.length, 1)
+    await append(log, [...entries(1, 2, 1, 100), ...entries(1, 3, 1, 100)])
+    await append(log, [{ kind: 'repaired', group: 1 as GroupId }])
+    sim.kill()
+    sim.flipBit(path, 2 * SECTOR_BYTES + 44, 0)
+    const found = (await openLogOn(sim)).takeRecovered()[0]
+    assert(found?.damage)
+    assert.equal(found.membership.length, 0)
+  })
+
   test('of one group leaves the others alone, and a dropped group needs none', async () => {
     const { sim, put } = await simpleLog()
     await put(entries(1, 1, 1, 100))

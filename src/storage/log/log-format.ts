@@ -9,6 +9,8 @@ import assert from 'node:assert/strict'
 import type { Buffer } from 'node:buffer'
 import { crc32 } from '../../base/checksum.ts'
 
+/** A disk that gives other bytes than were expected is asked again, that often in all. */
+export const READS_MAX = 3
 export const SECTOR_BYTES = 512
 export const FRAME_HEADER_BYTES = 40
 export const LOG_VERSION = 1
@@ -87,6 +89,11 @@ export function decodeSegmentHeader(sector: Buffer): { identity: SegmentIdentity
     high: sector.readUInt32LE(20),
   }
   return { identity, crc }
+}
+
+/** It was written as the header of this segment, and is not as it was. */
+export function resemblesHeader(sector: Buffer, number: number): boolean {
+  return sector.readBigUInt64BE(0) === MAGIC || sector.readUInt32LE(12) === number
 }
 
 export function firstTag(frameNumber: number): number {

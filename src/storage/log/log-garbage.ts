@@ -126,8 +126,10 @@ async function readLive(
     const path = context.files.path(segment.number)
     const file = await context.disk.open(path, 'read')
     try {
-      const bytes = new SegmentBytes(file, segment.sizeBytes, 'throw')
+      // What can't be read in a segment known to be damaged is no news, and nothing that is needed.
+      const bytes = new SegmentBytes(file, segment.sizeBytes, segment.isDamaged ? 'rotten' : 'throw')
       const opening = await readOpening(bytes, segment.number)
+      if (opening === null && segment.isDamaged) continue
       if (opening === null) throw new Error(`${path}: no readable header`)
       for await (const piece of scanSegment(bytes, opening, segment.end)) {
         // What is missing shows in the count of what was found.

@@ -19,7 +19,7 @@ import { SECTOR_BYTES, segmentName, segmentNumber } from './log-format.ts'
 import type { GroupRecord, StoredRecord } from './record-reader.ts'
 import { isGroupRecord, readRecords } from './record-reader.ts'
 import type { FramePiece, ReadErrors, RottenPiece, SegmentOpening, SegmentPiece } from './segment-scan.ts'
-import { isZero, readOpening, SegmentBytes, scanSegment } from './segment-scan.ts'
+import { isUnusedForSure, readOpening, SegmentBytes, scanSegment } from './segment-scan.ts'
 
 /** Where a segment ended: what its successor's `start` says about it. */
 export type SegmentLink = Omit<SegmentStart, 'floor'>
@@ -69,13 +69,22 @@ type Inspected = {
   readonly path: string
   readonly sizeBytes: number
   readonly opening: SegmentOpening | null
+  /** What every later read of it must begin with. */
+  readonly header: Buffer | null
+  readonly readErrors: ReadErrors
   readonly start: SegmentStart | null
   /** `void`: nothing in it was ever acknowledged. */
   readonly state: 'unused' | 'void' | 'used'
 }
 
 /** The last synced position of a log whose process lives on after a failure: nothing behind it counts. */
-export type SyncedTail = { readonly number: number; readonly end: number; readonly crc: number }
+export type SyncedTail = {
+  readonly number: number
+  readonly end: number
+  readonly crc: number
+  /** Segments in which damage was found before: what can't be read there is no news. */
+  readonly damaged: ReadonlySet<number>
+}
 
 /** `tail` is null after a start of the process. */
 export async function readLog(
@@ -84,12 +93,12 @@ export async function readLog(
   logger: Logger,
   tail: SyncedTail | null,
 ): Promise<LogContents> {
-  // A process that lives on tries again later; only at a start is an unreadable sector a verdict.
-  const readErrors = tail === null ? 'rotten' : 'throw'
   const inspected: Inspected[] = []
   for (const name of await disk.list(directory)) {
     const number = segmentNumber(name)
     if (number === null) continue
+    // A process that lives on tries again later; only at a start is an unreadable sector a verdict.
+    const readErrors = tail === null || tail.damaged.has(number) ? 'rotten' : 'throw'
     inspected.push(await inspect(disk, `${directory}/${name}`, number, logger, readErrors))
   }
   inspected.sort((left, right) => left.number - right.number)
@@ -102,7 +111,7 @@ export async function readLog(
   // After a failure no file is used again that may have been written to.
   const isReusable = tail === null && highest !== undefined && highest.state === 'unused'
   const nextNumber = highest === undefined ? 1 : isReusable ? highest.number : highest.number + 1
-  const replay = new LogReplay(disk, nextNumber, tail, readErrors)
+  const replay = new LogReplay(disk, nextNumber, tail)
   if (head !== undefined) await replay.run(inspected, head)
   else replay.noticeLostBeginning(inspected[0])
   const kept = new Set(replay.segments.map((segment) => segment.number))
@@ -134,12 +143,12 @@ async function inspect(
     const sizeBytes = await file.size()
     const bytes = new SegmentBytes(file, sizeBytes, readErrors)
     const opening = await readOpening(bytes, number)
-    const found = { number, path, sizeBytes, opening }
+    const header = bytes.header
+    const found = { number, path, sizeBytes, opening, header, readErrors }
     if (opening === null) {
       // The header was synced before the file got its name. A header that is only damaged, with
       // nothing behind it, opened a segment that was never used; a file of zeros was emptied.
-      const isUnused =
-        bytes.size > SECTOR_BYTES && (await isZero(bytes, SECTOR_BYTES)) && !(await isZero(bytes, 0))
+      const isUnused = await isUnusedForSure(bytes, number)
       logger.warning('log segment has no readable header', { path, isUnused })
       return { ...found, start: null, state: isUnused ? 'void' : 'used' }
     }
@@ -170,7 +179,6 @@ class LogReplay {
   readonly #disk: Disk
   readonly #nextNumber: number
   readonly #tail: SyncedTail | null
-  readonly #readErrors: ReadErrors
   readonly groups = new Map<number, GroupReplay>()
   readonly segments: SegmentInfo[] = []
   readonly losses: Cause[] = []
@@ -179,11 +187,10 @@ class LogReplay {
   unusedRest: UnusedRest | null = null
   floor = 1
 
-  constructor(disk: Disk, nextNumber: number, tail: SyncedTail | null, readErrors: ReadErrors) {
+  constructor(disk: Disk, nextNumber: number, tail: SyncedTail | null) {
     this.#disk = disk
     this.#nextNumber = nextNumber
     this.#tail = tail
-    this.#readErrors = readErrors
   }
 
   async run(inspected: readonly Inspected[], head: Inspected): Promise<void> {
@@ -265,7 +272,7 @@ class LogReplay {
       number: segment.number,
       sizeBytes: segment.sizeBytes,
       end: limit ?? segment.sizeBytes,
-      isDamaged: false,
+      isDamaged: segment.opening === null,
     }
     this.segments.push(info)
     await this.#scan(segment, limit, (piece) => {
@@ -404,7 +411,7 @@ class LogReplay {
     if (segment.opening === null) return
     const file = await this.#disk.open(segment.path, 'read')
     try {
-      const bytes = new SegmentBytes(file, segment.sizeBytes, this.#readErrors)
+      const bytes = new SegmentBytes(file, segment.sizeBytes, segment.readErrors, segment.header)
       for await (const piece of scanSegment(bytes, segment.opening, limit)) visit(piece)
     } finally {
       await file.close()

@@ -15,6 +15,7 @@ import {
   decodeSegmentHeader,
   encodeSegmentHeader,
   preparingName,
+  READS_MAX,
   SECTOR_BYTES,
   segmentName,
 } from './log-format.ts'
@@ -75,17 +76,19 @@ export class SegmentFiles {
   async use(number: number): Promise<FreshSegment> {
     await this.#disk.syncDirectory(this.directory)
     const file = await this.#disk.open(this.path(number), 'write', { dedicated: true })
-    const header = decodeSegmentHeader(await file.read(0, SECTOR_BYTES))
-    if (header === null || header.identity.number !== number) {
-      await file.close()
-      // It was right a moment ago: the disk reads it wrongly, or lost it. The next start looks again.
-      const path = this.path(number)
-      throw storageError('checksumMismatch', {
-        message: `the header of the prepared log segment ${path} is not as it was written`,
-        context: { path, offset: 0 },
-      })
+    for (let attempt = 0; attempt < READS_MAX; attempt++) {
+      const header = decodeSegmentHeader(await file.read(0, SECTOR_BYTES))
+      if (header !== null && header.identity.number === number) {
+        return { identity: header.identity, file, crc: header.crc, sizeBytes: await file.size() }
+      }
     }
-    return { identity: header.identity, file, crc: header.crc, sizeBytes: await file.size() }
+    await file.close()
+    // It was right a moment ago: the disk reads it wrongly, or lost it. The next start looks again.
+    const path = this.path(number)
+    throw storageError('checksumMismatch', {
+      message: `the header of the prepared log segment ${path} is not as it was written`,
+      context: { path, offset: 0 },
+    })
   }
 
   /**

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { crc32 } from '../../base/checksum.ts'
+import { storageError } from '../../base/errors.ts'
 import type { DiskFile } from '../../env/disk.ts'
 import { DiskFault } from '../../env/disk.ts'
 import type { FrameHeader, SegmentIdentity } from './log-format.ts'
@@ -20,6 +21,8 @@ import {
   GROUPS_UNLISTED,
   listedGroups,
   otherTag,
+  READS_MAX,
+  resemblesHeader,
   SECTOR_BYTES,
   sectorsFor,
   takeTags,
@@ -58,33 +61,90 @@ export type RottenPiece = Extract<SegmentPiece, { kind: 'rotten' }>
 /** What a sector that can't be read is: a verdict, or a failure of the whole reading. */
 export type ReadErrors = 'rotten' | 'throw'
 
-/** A segment's bytes by sectors, read in windows; beyond the end of the file there are zeros. */
+/**
+ * A segment's bytes by sectors, read in windows; beyond the end of the file there are zeros.
+ *
+ * A disk that answers a read with bytes from elsewhere is noticed where a window begins: each begins with
+ * a sector that is known, the first with the segment's header, every other one with the last sector of the
+ * window before. Otherwise zeros from elsewhere would pass for the end of the log.
+ */
 export class SegmentBytes {
   readonly #file: DiskFile
   readonly #readErrors: ReadErrors
   readonly size: number
+  /** The header as it was read first; null: not yet. */
+  #header: Buffer | null
   #window: Buffer = Buffer.alloc(0)
   #windowAt = 0
 
-  constructor(file: DiskFile, sizeBytes: number, readErrors: ReadErrors) {
+  constructor(file: DiskFile, sizeBytes: number, readErrors: ReadErrors, header: Buffer | null = null) {
     this.#file = file
     this.#readErrors = readErrors
+    this.#header = header
     // A size that is no whole number of sectors is the work of a crash: what is missing is zeros.
     this.size = sectorsFor(sizeBytes) * SECTOR_BYTES
+  }
+
+  /** As it was read last. */
+  get header(): Buffer | null {
+    return this.#header
   }
 
   /** Valid until the next read. */
   async read(offset: number, length: number): Promise<Buffer> {
     assert(offset % SECTOR_BYTES === 0 && length % SECTOR_BYTES === 0)
     assert(offset + length <= this.size)
+    if (this.#window.length === 0 && offset > 0) await this.#loadFirst()
     const from = offset - this.#windowAt
     if (from < 0 || from + length > this.#window.length) {
       const bytes = Math.min(Math.max(length, WINDOW_BYTES), this.size - offset)
-      this.#window = await this.#load(offset, bytes)
-      this.#windowAt = offset
-      return this.#window.subarray(0, length)
+      if (offset === 0) {
+        this.#window = await this.#loadKnown(0, bytes, this.#header)
+        this.#windowAt = 0
+      } else await this.#loadBehind(offset, bytes)
+      return this.read(offset, length)
     }
     return this.#window.subarray(from, from + length)
+  }
+
+  /** The header again and all behind it, from the disk. Null: its segment is shorter than that. */
+  async readHeader(): Promise<Buffer | null> {
+    if (this.size < SECTOR_BYTES) return null
+    this.#header = null
+    await this.#loadFirst()
+    this.#header = Buffer.from(this.#window.subarray(0, SECTOR_BYTES))
+    return this.#header
+  }
+
+  async #loadFirst(): Promise<void> {
+    this.#window = await this.#loadKnown(0, Math.min(WINDOW_BYTES, this.size), this.#header)
+    this.#windowAt = 0
+  }
+
+  /** A window that begins with the sector before `offset`, if that is at hand. */
+  async #loadBehind(offset: number, length: number): Promise<void> {
+    const before = offset - SECTOR_BYTES - this.#windowAt
+    const isKnown = before >= 0 && before + SECTOR_BYTES <= this.#window.length
+    const known = isKnown ? Buffer.from(this.#window.subarray(before, before + SECTOR_BYTES)) : null
+    const start = isKnown ? offset - SECTOR_BYTES : offset
+    this.#window = await this.#loadKnown(start, length + offset - start, known)
+    this.#windowAt = start
+  }
+
+  /** Read until it begins with `known`; never, and nothing that it gives is believed. */
+  async #loadKnown(offset: number, length: number, known: Buffer | null): Promise<Buffer> {
+    for (let attempt = 0; attempt < READS_MAX; attempt++) {
+      const bytes = await this.#load(offset, length)
+      if (known === null || bytes.subarray(0, SECTOR_BYTES).equals(known)) return bytes
+    }
+    if (this.#readErrors === 'throw') {
+      const { path } = this.#file
+      throw storageError('checksumMismatch', {
+        message: `the disk reads ${path} at ${offset} otherwise than before`,
+        context: { path, offset },
+      })
+    }
+    return Buffer.alloc(length, UNREADABLE)
   }
 
   async #load(offset: number, length: number): Promise<Buffer> {
@@ -124,8 +184,11 @@ export type SegmentOpening = {
 /** Null when neither the header nor the first frame can be read. */
 export async function readOpening(bytes: SegmentBytes, number: number): Promise<SegmentOpening | null> {
   if (bytes.size < SECTOR_BYTES) return null
-  const header = decodeSegmentHeader(await bytes.read(0, SECTOR_BYTES))
-  if (header !== null && header.identity.number === number) return { ...header, headerIsRotten: false }
+  // What can't be a header may come from elsewhere on the disk.
+  for (let attempt = 0; attempt < READS_MAX; attempt++) {
+    const header = decodeSegmentHeader((await bytes.readHeader()) as Buffer)
+    if (header !== null && header.identity.number === number) return { ...header, headerIsRotten: false }
+  }
   if (bytes.size < 2 * SECTOR_BYTES) return null
   const sector = await bytes.read(SECTOR_BYTES, SECTOR_BYTES)
   const identity = { number, low: sector.readUInt32LE(12), high: sector.readUInt32LE(16) }
@@ -134,7 +197,17 @@ export async function readOpening(bytes: SegmentBytes, number: number): Promise<
   return { identity, crc: first.previousCrc, headerIsRotten: true }
 }
 
-export async function isZero(bytes: SegmentBytes, from: number): Promise<boolean> {
+/**
+ * The header is damaged, and nothing is behind it: this segment was never used. The sector of a frame in
+ * the header's place is no damaged header: the disk reads from elsewhere.
+ */
+export async function isUnusedForSure(bytes: SegmentBytes, number: number): Promise<boolean> {
+  if (bytes.size <= SECTOR_BYTES || !(await isZero(bytes, SECTOR_BYTES))) return false
+  const sector = await bytes.read(0, SECTOR_BYTES)
+  return resemblesHeader(sector, number) || sector.every((byte) => byte === UNREADABLE)
+}
+
+async function isZero(bytes: SegmentBytes, from: number): Promise<boolean> {
   for (let at = from; at < bytes.size; at += WINDOW_BYTES) {
     const window = await bytes.read(at, Math.min(WINDOW_BYTES, bytes.size - at))
     if (!window.equals(ZERO_WINDOW.subarray(0, window.length))) return false
