@@ -76,7 +76,9 @@ function hurtable(
     return segments.slice(0, Math.max(proof, 0)).filter((path) => isUsed(disk, path))
   }
   const last = segments.at(-1) as string
-  return (kind === 'lose' || kind === 'unname') && isUsed(disk, last) ? segments.slice(0, -1) : segments
+  if (kind === 'lose' || kind === 'unname') return isUsed(disk, last) ? segments.slice(0, -1) : segments
+  // One that was cut before may be empty.
+  return segments.filter((path) => disk.bytes(path).length > 0)
 }
 
 function isUsed(disk: SimDisk, path: string): boolean {
