@@ -33,6 +33,8 @@ export function sameReply(
   }
   if (name === 'hello') return !isError(left) && !isError(right)
   if (name === 'exec' && isQueue(left) && isQueue(right)) return sameQueue(queued, left, right)
+  // Redis counts the memory of a key that has expired and is not removed yet; here it is gone at once.
+  if (name === 'memory' && left.type === ':' && isNil(right)) return true
   const isLoose = RANDOM.has(name) || ABOUT_VALUES.has(name)
   if (isLoose && !isError(left) && !isError(right)) return shapeOf(left) === shapeOf(right)
   return isDeepStrictEqual(ordered(name, left), ordered(name, right))

@@ -3,7 +3,7 @@ import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
 import { SYNTAX_ERROR } from '../errors.ts'
 import { type ExpireUnit, expireUnitOf, parsePositiveExpireMs } from '../expire-time.ts'
-import { NO_EXPIRY, withExpiry } from '../record.ts'
+import { NO_EXPIRY, recordExpireMs, withExpiry } from '../record.ts'
 import type { ErrorReply } from '../reply.ts'
 import { stringOf } from '../strings.ts'
 
@@ -39,7 +39,8 @@ export const getexCommand: KvCommandSpec = {
       if (typeof expireMs !== 'number') return expireMs
       if (expireMs <= transaction.timeMs) transaction.removeRecord(entry)
       else transaction.putRecord(entry, withExpiry(entry.live, expireMs))
-    } else if (options.persists) {
+    } else if (options.persists && recordExpireMs(entry.live) !== NO_EXPIRY) {
+      // Without an expiry nothing changes, and nobody who watches the key is disturbed.
       transaction.putRecord(entry, withExpiry(entry.live, NO_EXPIRY))
     }
     return value
