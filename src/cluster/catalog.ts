@@ -39,6 +39,8 @@ export type Catalog = {
   /** Ascending by replica id. */
   readonly nodes: readonly NodeRecord[]
   readonly groups: readonly GroupRecord[]
+  /** Join tokens of data directories that were replaced, oldest first: a late request of theirs must not come back. */
+  readonly displacedTokens: readonly string[]
 }
 
 const FORMAT_VERSION = 1

@@ -101,6 +101,16 @@ test('a wiped node comes back under its name as another replica, and its old num
   assert.equal(old.kind, 'refused')
 })
 
+test('a late request of a data directory that was replaced does not displace the one that replaced it', () => {
+  const host = founded()
+  const [first, second] = [facts('n2', 5, 'first disk'), facts('n2', 5, 'second disk')]
+  for (const node of [first, second]) assert.equal(host.run({ kind: 'join', node }).kind, 'joined')
+  const late = host.run({ kind: 'join', node: first })
+  assert.equal(late.kind, 'refused')
+  const again = host.run({ kind: 'join', node: second })
+  assert.equal(again.kind === 'joined' && again.replicaId, makeReplicaId(3))
+})
+
 test('a member announces new addresses; a stranger under its number is refused', () => {
   const host = founded()
   const moved = host.run({ kind: 'announce', replicaId: makeReplicaId(1), node: { ...facts('n1', 77) } })

@@ -16,6 +16,8 @@ import { type Catalog, decodeCatalog, type Endpoint, encodeCatalog, type NodeRec
 export const CATALOG_KEY = `${META_PREFIX}catalog`
 const MACHINE_VERSION = 1
 const REPLICATION_FACTOR = 3
+/** A request to join is late by seconds, and disks are replaced rarely. */
+const DISPLACED_TOKENS_MAX = 64
 
 export type NodeFacts = {
   readonly nodeId: NodeId
@@ -29,7 +31,7 @@ export type NodeFacts = {
 export type ClusterCommand =
   /** The first entry of the cluster: its founder is replica 1, and group 1 owns all slots. */
   | { readonly kind: 'bootstrap'; readonly clusterId: string; readonly node: NodeFacts }
-  /** Makes the node a member. A repeat (same join token) changes nothing; a new token under a known name replaces the old incarnation. */
+  /** Makes the node a member. A repeat (same join token) changes nothing; a new token under a known name replaces the old incarnation, whose token is refused from then on. */
   | { readonly kind: 'join'; readonly node: NodeFacts }
   /** A member started again, perhaps at other addresses. */
   | { readonly kind: 'announce'; readonly replicaId: ReplicaId; readonly node: NodeFacts }
@@ -112,16 +114,29 @@ function found(clusterId: string, node: NodeFacts): Catalog {
     nextReplicaId: 2,
     nodes: [record(makeReplicaId(1), node)],
     groups: [{ group: makeGroupId(1), slots: [[0, SLOT_COUNT - 1]] }],
+    displacedTokens: [],
   }
 }
 
 function join(catalog: Catalog, node: NodeFacts): Done<ClusterReply> {
   const known = catalog.nodes.find((candidate) => candidate.joinToken === node.joinToken)
   if (known !== undefined) return reply({ kind: 'joined', replicaId: known.replicaId, catalog })
+  if (catalog.displacedTokens.includes(node.joinToken))
+    return refuse(
+      `the data directory of node ${node.nodeId} was replaced by another one; start the node on an empty data directory to join again`,
+    )
   const replicaId = makeReplicaId(catalog.nextReplicaId)
   // The same name with another data directory: the old incarnation's disk is gone, and with it its vote.
   const others = catalog.nodes.filter((candidate) => candidate.nodeId !== node.nodeId)
-  const next = { ...catalog, nextReplicaId: replicaId + 1, nodes: [...others, record(replicaId, node)] }
+  const displaced = catalog.nodes.filter((candidate) => candidate.nodeId === node.nodeId)
+  const next = {
+    ...catalog,
+    nextReplicaId: replicaId + 1,
+    nodes: [...others, record(replicaId, node)],
+    displacedTokens: [...catalog.displacedTokens, ...displaced.map((old) => old.joinToken)].slice(
+      -DISPLACED_TOKENS_MAX,
+    ),
+  }
   return { ...write(next), reply: { kind: 'joined', replicaId, catalog: next } }
 }
 

@@ -20,7 +20,7 @@ function catalogOf(...numbers: number[]): Catalog {
     http: null,
     processId: number,
   }))
-  return { clusterId: 'c', replicationFactor: 3, nextReplicaId: 99, nodes, groups: [] }
+  return { clusterId: 'c', replicationFactor: 3, nextReplicaId: 99, nodes, groups: [], displacedTokens: [] }
 }
 
 function statusOf(
