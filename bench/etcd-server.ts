@@ -1,10 +1,11 @@
 /** Real etcd servers for the comparison, one alone or three as a cluster, with the defaults of etcd 3.4, on loopback. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endProcess } from '../test/end-process.ts'
 import { takeFreePorts } from '../test/nemesis/free-ports.ts'
 
 type Address = { readonly host: string; readonly port: number }
@@ -60,7 +61,7 @@ export async function startEtcd(count: 1 | 3): Promise<RunningEtcd> {
   process.once('exit', kill)
   const stop = async (): Promise<void> => {
     process.off('exit', kill)
-    await Promise.all(children.map(end))
+    await Promise.all(children.map(endProcess))
     await rm(directory, { recursive: true, force: true })
   }
   const leader = (): Promise<Address> => findLeader(members.map(({ client }) => client))
@@ -94,15 +95,4 @@ async function isLeader(port: number): Promise<boolean> {
     // Not there yet: asked again until the limit of time.
     return false
   }
-}
-
-function end(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      resolve()
-      return
-    }
-    child.once('exit', () => resolve())
-    child.kill('SIGKILL')
-  })
 }

@@ -43,7 +43,7 @@ export type ClusterReply =
   | { readonly kind: 'refused'; readonly reason: string }
 
 export function createClusterMachine(): Machine<ClusterCommand, ClusterReply> {
-  const read = rememberLast(decodeCatalog)
+  const read = catalogReader()
   return {
     version: MACHINE_VERSION,
     partitionOf: () => META_PARTITION,
@@ -58,10 +58,10 @@ export function createClusterMachine(): Machine<ClusterCommand, ClusterReply> {
 }
 
 /** Most commands change nothing: the same bytes are read again and again, and a catalog is never modified. */
-function rememberLast(decode: (bytes: ByteString) => Catalog): (bytes: ByteString) => Catalog {
+function catalogReader(): (bytes: ByteString) => Catalog {
   let last: { readonly bytes: ByteString; readonly catalog: Catalog } | null = null
   return (bytes) => {
-    if (last === null || last.bytes !== bytes) last = { bytes, catalog: decode(bytes) }
+    if (last === null || last.bytes !== bytes) last = { bytes, catalog: decodeCatalog(bytes) }
     return last.catalog
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -7,26 +8,35 @@ import { createNodeLogger, type LogLevel, type NodeLogger } from './node-logger.
 import { createNodeRandom } from './node-random.ts'
 import { formatPrettyLine } from './pretty-line.ts'
 
+const WAIT_MS_MAX = 20_000
+
 async function linesOf(
-  options: { level: LogLevel; isPretty?: boolean },
+  options: { level: LogLevel; isPretty?: boolean; count: number },
   act: (logger: NodeLogger) => void,
 ): Promise<string[]> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-logger-'))
   try {
     const target = join(directory, 'log')
-    const logger = createNodeLogger({ ...options, target, fields: { node: 'n1' } })
-    await new Promise((go) => setTimeout(go, 20))
-    act(logger)
-    logger.flushSync()
-    return (await readFile(target, 'utf8')).trimEnd().split('\n')
+    const file = openSync(target, 'a')
+    act(createNodeLogger({ ...options, target: file, fields: { node: 'n1' } }))
+    await until(() => readFileSync(target, 'utf8').split('\n').length > options.count)
+    closeSync(file)
+    return readFileSync(target, 'utf8').trimEnd().split('\n')
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
 }
 
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let waitedMs = 0; !isTrue(); waitedMs++) {
+    assert(waitedMs < WAIT_MS_MAX, 'the lines were not written')
+    await new Promise((go) => setTimeout(go, 1))
+  }
+}
+
 describe('node logger', () => {
   test('writes one JSON object per line, with levels, bound fields and causes', async () => {
-    const lines = await linesOf({ level: 'info' }, (logger) => {
+    const lines = await linesOf({ level: 'info', count: 3 }, (logger) => {
       logger.debug('below the level')
       logger.info('started', { port: 6379 })
       logger.with({ group: 3 }).warning('slow', { error: new Error('outer', { cause: new Error('inner') }) })
@@ -48,15 +58,29 @@ describe('node logger', () => {
   })
 
   test('never writes a secret that is named as one', async () => {
-    const lines = await linesOf({ level: 'debug' }, (logger) => {
+    const lines = await linesOf({ level: 'debug', count: 1 }, (logger) => {
       logger.info('configured', { password: 'hunter2', store: { secretKey: 'hunter2', bucket: 'b' } })
     })
     assert(!lines.join().includes('hunter2'), 'a secret was written')
     assert.match(lines[0] ?? '', /"bucket":"b"/)
   })
 
+  test('its last lines are written before flushSync returns, but for one that is under way', async () => {
+    const lines = await linesOf({ level: 'info', count: 3 }, (logger) => {
+      for (const message of ['first', 'second', 'third']) logger.info(message)
+      logger.flushSync()
+    })
+    const messages = lines.map((line) => (JSON.parse(line) as { message: string }).message)
+    // The first is on its way to a thread.
+    assert.deepEqual(
+      messages.filter((message) => message !== 'first'),
+      ['second', 'third'],
+    )
+    assert.equal(messages.length, 3)
+  })
+
   test('for people: one line per entry', async () => {
-    const lines = await linesOf({ level: 'info', isPretty: true }, (logger) => {
+    const lines = await linesOf({ level: 'info', isPretty: true, count: 1 }, (logger) => {
       logger.warning('disk\nnearly full', { freeBytes: 12, path: '/a b', error: new Error('no space') })
     })
     assert.equal(lines.length, 1)

@@ -27,7 +27,10 @@ export type NodeLoggerOptions = {
 }
 
 export interface NodeLogger extends Logger {
-  /** Everything logged before is handed to the operating system when it returns. For the last lines of a process. */
+  /**
+   * Hands every waiting line to the operating system before it returns, for the last lines of a process. Lines
+   * that a thread is writing at that moment are not waited for: they may come after the others.
+   */
   flushSync(): void
 }
 

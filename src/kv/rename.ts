@@ -16,9 +16,9 @@ export function renameKey(
   to: ByteString,
   mayReplace: boolean,
 ): boolean | ErrorReply | undefined {
-  const entries = transaction.openAll([from, to])
+  const entries = openBoth(transaction, from, to)
   if (entries === undefined) return undefined
-  const [source, target] = entries as readonly [KeyEntry, KeyEntry]
+  const [source, target] = entries
   if (source.live === null) return NO_SUCH_KEY
   if (source === target) return mayReplace
   if (!mayReplace && target.live !== null) return false
@@ -41,13 +41,21 @@ export function copyKey(
   to: ByteString,
   mayReplace: boolean,
 ): boolean | ErrorReply | undefined {
-  const entries = transaction.openAll([from, to])
+  const entries = openBoth(transaction, from, to)
   if (entries === undefined) return undefined
-  const [source, target] = entries as readonly [KeyEntry, KeyEntry]
+  const [source, target] = entries
   if (source.live === null || (!mayReplace && target.live !== null)) return false
   if (recordType(source.live) === ValueType.hash) return copyHash(transaction, source, target)
   transaction.putRecord(target, source.live)
   return true
+}
+
+function openBoth(
+  transaction: KvTransaction,
+  from: ByteString,
+  to: ByteString,
+): readonly [KeyEntry, KeyEntry] | undefined {
+  return transaction.openAll([from, to]) as readonly [KeyEntry, KeyEntry] | undefined
 }
 
 function copyHash(

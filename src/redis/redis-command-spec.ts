@@ -50,6 +50,35 @@ export function describeCommand(description: Description): CommandInfo {
   }
 }
 
+/** HELP has flags of its own in Redis. */
+const HELP_FLAGS: readonly CommandFlag[] = ['loading', 'stale']
+
+type MakeSubcommand = (
+  name: string,
+  arity: number,
+  since: string,
+  summary: string,
+  run: RedisCommandHandler,
+  complexity?: string,
+) => RedisCommandSpec
+
+/** Makes the subcommands of a container that is about the server; but for HELP they share their flags. */
+export function serverSubcommands(container: Pick<Description, 'name' | 'flags'>): MakeSubcommand {
+  return (name, arity, since, summary, run, complexity = 'O(1)') => ({
+    info: describeCommand({
+      name: `${container.name}|${name}`,
+      arity,
+      flags: name === 'help' ? HELP_FLAGS : container.flags,
+      categories: [],
+      since,
+      summary,
+      group: 'server',
+      complexity,
+    }),
+    run,
+  })
+}
+
 /** A container's HELP: how to call it, then each subcommand with its explanation, as status lines. */
 export function helpReply(
   container: string,

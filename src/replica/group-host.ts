@@ -150,6 +150,7 @@ export class GroupHost {
   onRaftMessages(id: GroupId, from: ReplicaId, messages: readonly Uint8Array[]): void {
     // Before the ticks run the groups on disk are not all open: none may be made on demand yet.
     if (this.#isStopped || this.#tickTimer === null) return
+    const group = this.#groups.get(id)
     for (const bytes of messages) {
       const message = decodeMessage(new ByteReader(bytes))
       // A node that lost its disk has a new replica under an old address: what was meant for the old one
@@ -159,7 +160,6 @@ export class GroupHost {
           `message from ${message.from} to ${message.to} came from ${from} to ${this.#self}`,
         )
       }
-      const group = this.#groups.get(id)
       if (group === undefined) {
         this.#createOnDemand(id, from)
         return

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { endProcess } from '../end-process.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const START_MS = 60_000
@@ -24,7 +25,7 @@ export async function startNodes(count: 1 | 3): Promise<RunningNodes> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-compare-'))
   const children: ChildProcess[] = []
   const stop = async (): Promise<void> => {
-    await Promise.all(children.map(end))
+    await Promise.all(children.map(endProcess))
     await rm(directory, { recursive: true, force: true })
   }
   try {
@@ -75,15 +76,4 @@ async function until<Value>(what: string, probe: () => Promise<Value | null>): P
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
   return assert.fail(`${what}: not within ${START_MS} ms`)
-}
-
-function end(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      resolve()
-      return
-    }
-    child.once('exit', () => resolve())
-    child.kill('SIGKILL')
-  })
 }

@@ -1,12 +1,11 @@
 /** LATENCY: Redis' monitor of events, none of which happen here; SLOWLOG and the metrics say what is slow. */
-import type { CommandFlag } from '../../kv/command-info.ts'
 import { wrongArity } from '../../kv/errors.ts'
 import { EMPTY_ARRAY, error, type Reply } from '../../kv/reply.ts'
 import {
   describeCommand,
   helpReply,
-  type RedisCommandHandler,
   type RedisCommandSpec,
+  serverSubcommands,
 } from '../redis-command-spec.ts'
 
 const DOCTOR: Reply = {
@@ -15,28 +14,7 @@ const DOCTOR: Reply = {
   text: 'Events such as forks and expiry cycles do not exist here. See SLOWLOG GET and INFO commandstats.\n',
 }
 
-function subcommand(
-  name: string,
-  arity: number,
-  since: string,
-  summary: string,
-  run: RedisCommandHandler,
-): RedisCommandSpec {
-  const flags: readonly CommandFlag[] =
-    name === 'help' ? ['loading', 'stale'] : ['admin', 'noscript', 'loading', 'stale']
-  return {
-    info: describeCommand({
-      name: `latency|${name}`,
-      arity,
-      flags,
-      categories: [],
-      since,
-      summary,
-      group: 'server',
-    }),
-    run,
-  }
-}
+const subcommand = serverSubcommands({ name: 'latency', flags: ['admin', 'noscript', 'loading', 'stale'] })
 
 export const LATENCY: RedisCommandSpec = {
   info: describeCommand({

@@ -1,6 +1,5 @@
 /** SLOWLOG: the commands that took longest lately, as their clients saw it. */
 import type { ByteString } from '../../base/bytes.ts'
-import type { CommandFlag } from '../../kv/command-info.ts'
 import { wrongArity } from '../../kv/errors.ts'
 import { parseInteger } from '../../kv/integers.ts'
 import { error, OK, type Reply } from '../../kv/reply.ts'
@@ -8,34 +7,15 @@ import type { SlowCommand } from '../command-statistics.ts'
 import {
   describeCommand,
   helpReply,
-  type RedisCommandHandler,
   type RedisCommandSpec,
+  serverSubcommands,
 } from '../redis-command-spec.ts'
 
 const COUNT_DEFAULT = 10
 const BAD_COUNT = error('ERR count should be greater than or equal to -1')
 const BAD_USE = error("ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.")
 
-function subcommand(
-  name: string,
-  arity: number,
-  since: string,
-  summary: string,
-  run: RedisCommandHandler,
-): RedisCommandSpec {
-  const flags: readonly CommandFlag[] = name === 'help' ? ['loading', 'stale'] : ['admin', 'loading', 'stale']
-  const info = describeCommand({
-    name: `slowlog|${name}`,
-    arity,
-    flags,
-    categories: [],
-    since,
-    summary,
-    group: 'server',
-    complexity: name === 'get' ? 'O(N) where N is the number of entries' : 'O(1)',
-  })
-  return { info, run }
-}
+const subcommand = serverSubcommands({ name: 'slowlog', flags: ['admin', 'loading', 'stale'] })
 
 function entryReply(slow: SlowCommand): Reply {
   return [
@@ -66,13 +46,20 @@ export const SLOWLOG: RedisCommandSpec = {
   }),
   run: () => wrongArity('slowlog'),
   subcommands: [
-    subcommand('get', -2, '2.2.12', 'Answers the newest slow commands.', (_session, args, server) => {
-      if (args.length > 3) return BAD_USE
-      const count = args[2] === undefined ? COUNT_DEFAULT : readCount(args[2])
-      if (count === null) return BAD_COUNT
-      const { slow } = server.statistics
-      return (count === -1 ? slow : slow.slice(0, count)).map(entryReply)
-    }),
+    subcommand(
+      'get',
+      -2,
+      '2.2.12',
+      'Answers the newest slow commands.',
+      (_session, args, server) => {
+        if (args.length > 3) return BAD_USE
+        const count = args[2] === undefined ? COUNT_DEFAULT : readCount(args[2])
+        if (count === null) return BAD_COUNT
+        const { slow } = server.statistics
+        return (count === -1 ? slow : slow.slice(0, count)).map(entryReply)
+      },
+      'O(N) where N is the number of entries',
+    ),
     subcommand('help', 2, '6.2.0', 'Lists the subcommands.', () =>
       helpReply('SLOWLOG', [
         ['GET [<count>]', 'Return the newest slow commands (10; -1: all).'],

@@ -49,7 +49,7 @@ export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
       const keys = options.keyCount()
       return keys === null ? null : { keys }
     },
-    usedMemoryBytes: () => measureMemory(),
+    usedMemoryBytes: measureMemory,
     peakMemoryBytes: () => {
       measureMemory()
       return peakBytes
