@@ -249,6 +249,12 @@ class Checker implements RaftChecker {
       const { lastIndex } = shadow.durable
       if (message.index > lastIndex)
         assert.fail(`${message.from} acknowledged ${message.index}, durable is ${lastIndex}`)
+      // A leader's log has nothing of later terms than its own: what stands there is not what it is told of.
+      const durableTerm = shadow.durable.termAt(message.index) ?? 0
+      if (durableTerm > message.term)
+        assert.fail(
+          `${message.from} acknowledged ${message.index} to the leader of an earlier term than it has there`,
+        )
       assert(message.term <= shadow.hardState.term, `${message.from} acknowledged in a term it may forget`)
     }
   }

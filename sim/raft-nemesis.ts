@@ -83,6 +83,10 @@ export class RaftNemesis {
         return this.#usurp()
       case 'flap':
         return this.#flap()
+      case 'rivals':
+        return this.#rivals()
+      case 'disown':
+        return this.#disown()
       case 'unreachable':
         return host.call((raft) => raft.reportUnreachable(peer))
     }
@@ -196,6 +200,82 @@ export class RaftNemesis {
     }
     world.propose(world.leaderOr(leader))
     if (this.#random.chance(0.5)) world.setSides(null)
+  }
+
+  /**
+   * A leader and one voter are cut off from the others, who choose another leader, and that voter then hears
+   * both at once.
+   */
+  #rivals(): void {
+    const world = this.#world
+    const leader = world.awake.find((host) => host.raft.role === 'leader')
+    const followers = world.awake.filter((host) => host.raft.leader === leader?.id && host !== leader)
+    if (leader === undefined || followers.length === 0) return
+    const between = this.#random.pick(followers)
+    world.setSides(new Map(world.hosts.map((host) => [host.id, Number(host === leader || host === between)])))
+    const others = world.awake.filter((host) => host !== leader && host !== between)
+    const hasRival = (): boolean => others.some((host) => host.raft.role === 'leader')
+    for (let ticks = 4 * this.#plan.electionTicks; ticks > 0 && !hasRival(); ticks--) {
+      for (const host of others) host.call((raft) => raft.tick())
+      this.#talk(others, this.#random.below(10))
+    }
+    const rivals = [leader, ...others.filter((host) => host.raft.role === 'leader')]
+    this.#talk([...rivals, between], this.#random.below(4))
+    world.setSides(null)
+    for (const rival of rivals) this.#burden(rival)
+    if (this.#random.chance(0.8)) world.deliverAllTo(between)
+  }
+
+  /**
+   * A voter loses the vote that it has just given to another candidate, who stands still before it hears of
+   * it; the leader before goes on meanwhile.
+   */
+  #disown(): void {
+    const world = this.#world
+    const leader = world.awake.find((host) => host.raft.role === 'leader')
+    const others = this.#random.shuffle(
+      world.awake.filter((host) => host.raft.leader === leader?.id && host !== leader),
+    )
+    const [candidate, voter] = others
+    if (leader === undefined || candidate === undefined || voter === undefined || world.paused !== null)
+      return
+    if (!leader.call((raft) => raft.transferLeadership(candidate.id))) return
+    this.#carryOut(leader)
+    world.deliverAllTo(candidate)
+    this.#carryOut(candidate)
+    world.paused = candidate.id
+    world.deliverAllTo(voter)
+    this.#carryOut(voter)
+    world.isolate(candidate)
+    if (candidate.raft.role !== 'candidate' || voter.raft.term !== candidate.raft.term) return
+    world.crashes++
+    voter.crash(voter.pendingWrites, 0)
+    this.#damage(voter)
+    voter.start()
+    for (let ticks = this.#random.below(3 * this.#plan.electionTicks); ticks > 0; ticks--) {
+      world.propose(leader)
+      for (const host of world.awake) {
+        world.meetSome(host)
+        host.call((raft) => raft.tick())
+      }
+      this.#talk(world.awake, this.#random.below(4))
+    }
+    world.setSides(null)
+    world.paused = null
+    if (this.#random.chance(0.8)) world.deliverAllTo(candidate)
+  }
+
+  #carryOut(host: RaftHost): void {
+    host.takeAllReadys()
+    this.#world.persistAll(host)
+    host.takeAllReadys()
+  }
+
+  #talk(hosts: readonly RaftHost[], rounds: number): void {
+    for (let left = rounds; left > 0; left--) {
+      this.#world.deliverSome()
+      for (const host of hosts) this.#carryOut(host)
+    }
   }
 
   /** A leader that is cut off goes on logging what will be replaced. */

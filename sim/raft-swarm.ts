@@ -29,6 +29,8 @@ export type Action =
   | 'betray'
   | 'usurp'
   | 'flap'
+  | 'rivals'
+  | 'disown'
 
 export function drawOptions(random: SimRandom): HostOptions {
   return {
@@ -73,5 +75,7 @@ export function drawWeights(random: SimRandom, mayChangeMembership: boolean, may
     betray: mayDamage ? 2 * random.next() : 0,
     usurp: sometimes(3),
     flap: random.chance(0.3) ? 15 * random.next() : 0,
+    rivals: sometimes(1),
+    disown: mayDamage ? sometimes(1) : 0,
   }
 }

@@ -132,6 +132,19 @@ export class RaftWorld {
     }
   }
 
+  /** All that is on the way to it arrives, before it does anything of what follows. */
+  deliverAllTo(host: RaftHost): void {
+    for (let left = this.packets.length; left > 0; left--) {
+      const at = this.packets.findIndex((packet) => receiverOf(packet) === host.id)
+      if (at === -1) return
+      this.#deliverOne(at)
+    }
+  }
+
+  persistAll(host: RaftHost): void {
+    while (host.pendingWrites > 0) this.persist(host)
+  }
+
   /**
    * Connections end with the process. Nothing sent to it reaches the next one; what it sent may still arrive
    * wherever the next one has not been met (`#meet`), and nowhere else.

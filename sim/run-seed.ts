@@ -257,7 +257,7 @@ class SeedRun {
     }
     for (let number = 1; number <= this.#plan.serialClients; number++) {
       const name = `s${number}`
-      this.#serials.push(new SerialClient(name, world, workload, random.fork(`serials-${name}`)))
+      this.#serials.push(new SerialClient(name, world, this.#plan.serials, random.fork(`serials-${name}`)))
     }
   }
 

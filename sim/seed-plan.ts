@@ -4,6 +4,7 @@ import type { MachineClock } from './cluster/sim-node.ts'
 import { drawFaultPlan, type FaultPlan } from './faults/fault-plan.ts'
 import type { SimRandom } from './random.ts'
 import type { KeyWorkload } from './workloads/key-client.ts'
+import type { SerialWorkload } from './workloads/serial-client.ts'
 
 export type SeedPlan = {
   readonly nodes: number
@@ -17,6 +18,7 @@ export type SeedPlan = {
   readonly workload: KeyWorkload
   /** Clients that append serial numbers: workloads/serial-client.ts. */
   readonly serialClients: number
+  readonly serials: SerialWorkload
   readonly faults: FaultPlan
   readonly groupOptions: Partial<GroupOptions>
   readonly logSegmentBytes: number
@@ -42,6 +44,7 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
   const faults = drawFaultPlan(random.fork('faults'))
   const isSmall = random.chance(0.6)
   const clock = drawClock(random.fork('clock'))
+  const workload = drawWorkload(random.fork('workload'), faults, clock)
   const plan = {
     nodes,
     lateNodes: nodes > 1 && random.chance(0.3) ? random.between(1, nodes - 1) : 0,
@@ -49,8 +52,9 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
     durationMs: random.between(60_000, 90_000),
     ...drawTimeouts(random.fork('timeouts')),
     clock,
-    workload: drawWorkload(random.fork('workload'), faults, clock),
+    workload,
     serialClients: random.between(1, 2),
+    serials: drawSerials(random.fork('serials'), workload, faults),
     faults,
     groupOptions: isSmall ? smallGroupOptions(random.fork('limits')) : {},
     logSegmentBytes: random.pick([16, 64, 256]) * KIB,
@@ -92,6 +96,20 @@ function drawWorkload(random: SimRandom, faults: FaultPlan, clock: MachineClock)
     expiryToleranceMs: faults.clockJumpMsMax > 0 ? Number.POSITIVE_INFINITY : apartMs + 10,
     requestTimeoutMs: random.pick([300, 2_000, 12_000]),
     unknownWritesMax: UNKNOWN_WRITES_MAX,
+  }
+}
+
+function drawSerials(
+  random: SimRandom,
+  { pauseMsMax, requestTimeoutMs }: KeyWorkload,
+  faults: FaultPlan,
+): SerialWorkload {
+  return {
+    pauseMsMax,
+    requestTimeoutMs,
+    values: random.pick([1, 1, 2, 4]),
+    burstMax: random.pick([1, 3, 10]),
+    keepsOrder: !faults.weights.has('looseFrames'),
   }
 }
 

@@ -4,7 +4,7 @@ import { SerialOracle } from './serial-oracle.ts'
 
 /** What the client was told, in order: a = acknowledged, u = unknown, r = refused. */
 function told(fates: string, lengths: readonly number[] = []): SerialOracle {
-  const oracle = new SerialOracle('s1')
+  const oracle = new SerialOracle('s1', true)
   for (const [at, fate] of fates.split('').entries()) {
     const { serial } = oracle.next()
     if (fate === 'a') oracle.told(serial, { kind: 'acknowledged', length: lengths[at] ?? 2 * (at + 1) })
@@ -45,4 +45,24 @@ test('a value only grows', () => {
   assert.throws(() => oracle.read('1,'), /what was read before is gone/)
   const { serial } = oracle.next()
   assert.throws(() => oracle.told(serial, { kind: 'acknowledged', length: 4 }), /the value had 4 bytes/)
+})
+
+test('what was asked at once takes effect in its order, where the network keeps one', () => {
+  const burst = (keepsOrder: boolean): SerialOracle => {
+    const oracle = new SerialOracle('s1', keepsOrder)
+    for (let count = 3; count > 0; count--) oracle.next()
+    assert.throws(() => oracle.read(''), /3 is on its way/)
+    oracle.told(1, { kind: 'acknowledged', length: 4 })
+    oracle.told(2, { kind: 'unknown' })
+    oracle.told(3, { kind: 'acknowledged', length: 2 })
+    return oracle
+  }
+  assert.throws(() => burst(true).read('3,1,'), /3 is there before 1/)
+  burst(false).read('3,1,')
+  burst(false).read('3,1,2,')
+  assert.throws(() => burst(false).read('3,'), /1 was acknowledged and is gone/)
+  const later = burst(false)
+  later.next()
+  later.told(4, { kind: 'unknown' })
+  assert.throws(() => later.read('3,4,1,'), /4 is there before 1/)
 })

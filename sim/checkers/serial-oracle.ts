@@ -1,9 +1,11 @@
 /**
- * Exactly once, checked while it happens: one client appends serial numbers to a value, one request
- * at a time, and every value that is ever read must be explained by what it was told.
+ * Exactly once, checked while it happens: one client appends serial numbers to a value over one
+ * connection at a time, and every value that is ever read must be explained by what it was told.
  *
  * What was acknowledged is there once; what was refused is not; what nobody knows is there at most
- * once, and never before anything that was acknowledged before it was asked. A value only grows. Each
+ * once, and never before anything that was acknowledged before it was asked. Requests of one connection
+ * take effect in their order, also when nobody waits for an answer in between, as long as the network
+ * between the nodes keeps the order of what is sent over one connection (`keepsOrder`). A value only grows. Each
  * acknowledgement names the length of the value, so the place of its number is known to the byte.
  *
  * Cheap: each read is one walk over the value. So it may follow a run of any length, which a search for
@@ -11,22 +13,27 @@
  */
 import assert from 'node:assert/strict'
 
-type Fate =
+export type Fate =
   | { readonly kind: 'acknowledged'; readonly length: number }
   | { readonly kind: 'refused' | 'unknown' }
 
 export class SerialOracle {
   readonly name: string
+  readonly #keepsOrder: boolean
   readonly #fates = new Map<number, Fate>()
+  /** By serial: the last that had been told when it was asked. */
+  readonly #toldBefore: number[] = [0]
   #lastSerial = 0
+  #lastTold = 0
   /** Of those that were acknowledged, ascending. */
   readonly #acknowledged: number[] = []
   /** The longest value that was read. */
   #seen = ''
   reads = 0
 
-  constructor(name: string) {
+  constructor(name: string, keepsOrder: boolean) {
     this.name = name
+    this.#keepsOrder = keepsOrder
   }
 
   get acknowledged(): number {
@@ -39,13 +46,17 @@ export class SerialOracle {
 
   /** What to append next. */
   next(): { readonly serial: number; readonly text: string } {
-    assert(this.#lastSerial === 0 || this.#fates.has(this.#lastSerial), 'one request at a time')
     this.#lastSerial += 1
+    this.#toldBefore.push(this.#lastTold)
     return { serial: this.#lastSerial, text: `${this.#lastSerial},` }
   }
 
   told(serial: number, fate: Fate): void {
-    this.#mustHold(serial === this.#lastSerial && !this.#fates.has(serial), `${serial} was answered before`)
+    assert(
+      serial === this.#lastTold + 1 && serial <= this.#lastSerial,
+      `${serial} is not the next to be told`,
+    )
+    this.#lastTold = serial
     this.#fates.set(serial, fate)
     if (fate.kind !== 'acknowledged') return
     this.#acknowledged.push(serial)
@@ -55,8 +66,9 @@ export class SerialOracle {
     )
   }
 
-  /** The value, as an answer to a read that began after everything that was told by now. */
+  /** The value, as an answer to a read that began after everything that was asked was told. */
   read(value: string): void {
+    assert(this.#lastTold === this.#lastSerial, `${this.#lastSerial} is on its way`)
     this.reads += 1
     this.#mustHold(value.startsWith(this.#seen), `what was read before is gone: ${shorten(value)}`)
     const found = new Set<number>()
@@ -70,11 +82,12 @@ export class SerialOracle {
       this.#mustHold(!found.has(serial), `${serial} took effect twice`)
       this.#mustHold(fate?.kind !== 'refused', `${serial} was refused and took effect`)
       found.add(serial)
-      const missing = this.#acknowledged[next]
-      this.#mustHold(missing === undefined || missing >= serial, `${serial} is there before ${missing}`)
+      const missing = this.#acknowledged[next] ?? Number.POSITIVE_INFINITY
+      const last = this.#keepsOrder ? serial - 1 : (this.#toldBefore[serial] as number)
+      this.#mustHold(missing > last, `${serial} is there before ${missing}`)
       if (fate?.kind !== 'acknowledged') continue
       this.#mustHold(fate.length === at, `${serial} ends at ${at}, and its answer said ${fate.length}`)
-      next += 1
+      while (found.has(this.#acknowledged[next] ?? 0)) next += 1
     }
     this.#mustHold(at === value.length, `the value ends in the middle: ${shorten(value)}`)
     const lost = this.#acknowledged[next]

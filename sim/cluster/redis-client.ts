@@ -1,6 +1,7 @@
 /**
- * A Redis client in the simulated world: one connection, one request at a time, replies as the
- * protocol gives them. A connection that ends leaves the outcome of the request unknown.
+ * A Redis client in the simulated world: one connection, requests that may follow each other without
+ * waiting, replies as the protocol gives them. A connection that ends leaves the outcome of all that
+ * are not answered unknown.
  */
 import { Buffer } from 'node:buffer'
 import { utf8ToBytes } from '../../src/base/bytes.ts'
@@ -18,8 +19,9 @@ export type ClientReply =
 export class RedisClient {
   readonly #network: Network
   #connection: Connection | null = null
-  #buffer = Buffer.alloc(0)
-  #waiting: ((reply: ClientReply) => void) | null = null
+  #buffer: Buffer = Buffer.alloc(0)
+  /** In the order of the requests. */
+  #waiting: ((reply: ClientReply) => void)[] = []
 
   constructor(network: Network) {
     this.#network = network
@@ -47,7 +49,7 @@ export class RedisClient {
           }
           this.#connection = null
           this.#buffer = Buffer.alloc(0)
-          this.#settle({ kind: 'lost' })
+          for (const settle of this.#waiting.splice(0)) settle({ kind: 'lost' })
         },
       })
     })
@@ -56,9 +58,8 @@ export class RedisClient {
   call(...parts: readonly string[]): Promise<ClientReply> {
     const connection = this.#connection
     if (connection === null) return Promise.resolve({ kind: 'lost' })
-    if (this.#waiting !== null) throw new Error('one request at a time')
     return new Promise((resolve) => {
-      this.#waiting = resolve
+      this.#waiting.push(resolve)
       const items = parts.map((part) => `$${part.length}\r\n${part}\r\n`).join('')
       connection.write(utf8ToBytes(`*${parts.length}\r\n${items}`))
     })
@@ -69,18 +70,15 @@ export class RedisClient {
   }
 
   #receive(chunk: Buffer): void {
-    this.#buffer = Buffer.concat([this.#buffer, chunk])
-    const parsed = parseReply(this.#buffer, 0)
-    if (parsed === null) return
-    if (parsed.end !== this.#buffer.length) throw new Error('more bytes than one reply')
-    this.#buffer = Buffer.alloc(0)
-    this.#settle(parsed.reply)
-  }
-
-  #settle(reply: ClientReply): void {
-    const waiting = this.#waiting
-    this.#waiting = null
-    waiting?.(reply)
+    this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk])
+    while (this.#buffer.length > 0) {
+      const parsed = parseReply(this.#buffer, 0)
+      if (parsed === null) return
+      this.#buffer = this.#buffer.subarray(parsed.end)
+      const settle = this.#waiting.shift()
+      if (settle === undefined) throw new Error('more replies than requests')
+      settle(parsed.reply)
+    }
   }
 }
 

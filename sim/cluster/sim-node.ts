@@ -75,6 +75,8 @@ export class SimNode {
   #rotShare = 0
   #watch = new CallWatch()
   readonly frames: FrameMeddler
+  /** What each call of its engines takes at most beside the usual. */
+  engineDelayMsMax = 0
   /** Differs from the other machines' options; read at the next start. */
   changes: Partial<NodeOptions> = {}
   /** What ended the start of the present incarnation, if anything did. */
@@ -155,7 +157,7 @@ export class SimNode {
       disk: watchDisk(this.#disk.disk(), watch),
       network: watchNetwork(network, watch),
       engines: watchEngines(
-        slowEngineStore(engines, clock, () => this.#world.engineLatencyMs(engineLatency)),
+        slowEngineStore(engines, clock, () => this.#engineLatencyMs(engineLatency)),
         watch,
       ),
       logger: this.#world.log.logger(this.host),
@@ -235,6 +237,11 @@ export class SimNode {
         throw error
       })
     }
+  }
+
+  #engineLatencyMs(random: SimRandom): number {
+    const usualMs = this.#world.engineLatencyMs(random)
+    return this.engineDelayMsMax === 0 ? usualMs : usualMs + random.next() * this.engineDelayMsMax
   }
 
   #makeDisk(): SimDisk {

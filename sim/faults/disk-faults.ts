@@ -17,6 +17,16 @@ export const DISK_FAULTS: Performers = {
     return () => ({ kind: 'delay', delayMs: random.next() * slownessMs })
   }),
   stalledDisk: onDisk('stalledDisk', () => (call) => (isWriting(call) ? { kind: 'stall' } : null)),
+  /** Compactions, say: the log goes on, and what is applied falls behind. */
+  slowEngine: (harm) => {
+    const node = harm.random.pick(harm.cluster.nodes)
+    harm.note(node, 'slowEngine')
+    node.engineDelayMsMax = harm.random.pick([5, 50, 400])
+    harm.whileItLasts(harm.durationMs(), () => {
+      node.engineDelayMsMax = 0
+    })
+    return true
+  },
   diskError: onDisk('diskError', (harm) => {
     const random = harm.random.fork(`errors-${harm.cluster.scheduler.nowMs}`)
     let errorsLeft = random.pick([1, 1, 3, 1_000])

@@ -32,6 +32,9 @@ const REFUSED_PAUSE_MS = 1_000
 /** A request to join travels and waits no longer than that. */
 const LATE_JOIN_MS = 20_000
 
+/** An invariant, ours or the checker's, does not hold. */
+const BROKEN = /(Assertion|Type|Range|Reference)Error/
+
 const PERFORMERS: Performers = {
   ...PROCESS_FAULTS,
   ...DISK_FAULTS,
@@ -149,6 +152,7 @@ export class Nemesis implements Harm {
   }
 
   crash(node: SimNode, losesPower: boolean, downMs: number): void {
+    this.#checkReplicas(node)
     const facts = this.factsOf(node)
     const notice = losesPower ? 'nothing' : this.random.pick(['close', 'reset'] as const)
     this.note(node, losesPower ? 'loses power' : 'dies', { downMs, notice })
@@ -297,6 +301,19 @@ export class Nemesis implements Harm {
     node.loseEngines()
   }
 
+  /** A replica may stop for good because of its disk, never because something that must hold did not. */
+  #checkReplicas(node: SimNode): void {
+    for (const { gid, local } of node.running?.status().groups ?? []) {
+      if (local !== null && BROKEN.test(local.reason ?? '')) {
+        const { reason } = local
+        // Whoever calls may be the process that dies.
+        this.after(0, () => {
+          throw new Error(`${node.host} group ${gid}: ${reason}`)
+        })
+      }
+    }
+  }
+
   #thaw(node: SimNode): void {
     this.factsOf(node).isFrozen = false
     this.note(node, 'thaws')
@@ -310,6 +327,7 @@ export class Nemesis implements Harm {
     node.disk.setFaults(null)
     node.disk.setCapacity(Number.POSITIVE_INFINITY)
     node.disk.releaseStalls()
+    node.engineDelayMsMax = 0
     // A replica whose engine failed stops for good: that is what it says.
     if (node.isUp && (node.hasEngineFault || (facts.isExcused && !isWell(node)))) this.crash(node, false, 0)
     if (node.isUp && node.hasRottenEngines) this.crash(node, false, 0)
@@ -329,9 +347,9 @@ function isOf(core: ReadonlySet<string>, nodes: readonly SimNode[], host: string
   return core.has(host) || nodes.every((node) => node.host !== host)
 }
 
-/** What nothing excuses: an invariant, ours or the checker's, does not hold. */
+/** What nothing excuses. */
 function isBug(failure: unknown): boolean {
-  return failure instanceof Error && /^(Assertion|Type|Range|Reference)Error/.test(failure.name)
+  return failure instanceof Error && BROKEN.test(failure.name)
 }
 
 /** A start that only came too early: whoever started the process starts it again. */

@@ -10,7 +10,7 @@ import { type ClientReply, RedisClient } from '../cluster/redis-client.ts'
 import type { SimRandom } from '../random.ts'
 import { isRefusal, isUnknown } from './answers.ts'
 import type { Invocation, KeyHistory } from './key-history.ts'
-import { answerOf, expandText, isAnswer, type KeyAnswer, type KeyOperation } from './key-model.ts'
+import { answerOf, EXPIRED, expandText, isAnswer, type KeyAnswer, type KeyOperation } from './key-model.ts'
 
 export type KeyWorkload = {
   readonly clients: number
@@ -20,7 +20,7 @@ export type KeyWorkload = {
   readonly largeValueShare: number
   readonly largeValueBytes: number
   readonly expiryShare: number
-  /** How much sooner than asked a key may expire: by as much as clocks differ. */
+  /** How much sooner or later than asked a key may expire: by as much as clocks differ. */
   readonly expiryToleranceMs: number
   readonly requestTimeoutMs: number
   /** Once so many writes of a group have an unknown outcome, it is only read. Absent: no limit. */
@@ -97,9 +97,11 @@ export class KeyClient {
     assert(history !== undefined)
     const invocation = history.invoke(this.name, operation)
     const timer = this.#clock.setTimer(this.#workload.requestTimeoutMs, () => this.#redis.close())
-    if (operation.kind === 'set' && operation.expires !== 0) this.#expireLater(history, operation)
+    const expiry =
+      operation.kind === 'set' && operation.expires !== 0 ? this.#expireLater(history, operation) : null
     const reply = await this.#redis.call(...wordsOf(this.#world.firstGroup + group, operation))
     timer.cancel()
+    if (isAnswer(reply)) expiry?.mustEnd()
     const wasRefused = settle(invocation, reply)
     if (wasRefused) await this.#pause(RECONNECT_PAUSE_MS_MAX)
     return isAnswer(reply) ? answerOf(reply) : null
@@ -146,15 +148,27 @@ export class KeyClient {
     }
   }
 
-  #expireLater(history: KeyHistory, operation: KeyOperation & { readonly kind: 'set' }): void {
-    const afterMs = Math.max(0, (operation.expires % EXPIRY_UNIT) - this.#workload.expiryToleranceMs)
+  /** What was written may vanish from its earliest time on; and must, once its latest is over and `mustEnd` was called. */
+  #expireLater(
+    history: KeyHistory,
+    operation: KeyOperation & { readonly kind: 'set' },
+  ): { readonly mustEnd: () => void } {
+    const { expiryToleranceMs } = this.#workload
+    const durationMs = operation.expires % EXPIRY_UNIT
+    const afterMs = Math.max(0, durationMs - expiryToleranceMs)
     // Where a RENAME or COPY may have taken it.
     const keys = TEXT_KEYS
-    const expire = (): void => {
-      history.invoke('store', { kind: 'expire', keys, expires: operation.expires }).unknown()
+    let expiry: Invocation | null = null
+    const begin = (): void => {
+      expiry = history.invoke('store', { kind: 'expire', keys, expires: operation.expires })
     }
-    if (afterMs === 0) expire()
-    else this.#clock.setTimer(afterMs, expire)
+    if (afterMs === 0) begin()
+    else this.#clock.setTimer(afterMs, begin)
+    const mustEnd = (): void => {
+      if (!Number.isFinite(expiryToleranceMs)) return
+      this.#clock.setTimer(durationMs + expiryToleranceMs, () => expiry?.answered(EXPIRED))
+    }
+    return { mustEnd }
   }
 
   #mayWrite(group: number): boolean {

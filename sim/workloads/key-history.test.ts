@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { KeyHistory } from './key-history.ts'
-import type { KeyOperation } from './key-model.ts'
+import { EXPIRED, type KeyOperation } from './key-model.ts'
 
 const KEYS = 3
 
@@ -30,6 +30,8 @@ const append = (value: string): KeyOperation => ({ kind: 'append', key: 1, value
 const getText: KeyOperation = { kind: 'get', keys: [1] }
 /** The store's own doing; nobody is told. */
 const expire = (expires: number): Told => ['store', { kind: 'expire', keys: [0, 1], expires }, null]
+/** By then it must have been done. */
+const expired = (expires: number): Told => ['store', { kind: 'expire', keys: [0, 1], expires }, EXPIRED]
 
 describe('a history is explained only by a store that keeps its word', () => {
   test('a stale read', () => {
@@ -139,5 +141,18 @@ describe('a history is explained only by a store that keeps its word', () => {
     assert.equal(verdictOf(...gone, ['b', get, '"x/0;"']), 'violated', 'it came back')
     const replaced: Told[] = [...written, ['a', set('y/0;'), 'OK'], expire(due)]
     assert.equal(verdictOf(...replaced, ['b', get, 'nil']), 'violated', 'another value was to expire')
+  })
+
+  test('a key that outlives its time', () => {
+    const due = 1_000_005
+    const written: Told[] = [['a', set('x/0;', due), 'OK']]
+    assert.equal(verdictOf(...written, expired(due), ['b', get, 'nil']), 'linearizable')
+    assert.equal(verdictOf(...written, expired(due), ['b', get, '"x/0;"']), 'violated')
+    const rename: KeyOperation = { kind: 'rename', from: 0, to: 1 }
+    const moved: Told[] = [...written, ['a', rename, 'OK'], expired(due)]
+    assert.equal(verdictOf(...moved, ['b', getText, 'nil']), 'linearizable')
+    assert.equal(verdictOf(...moved, ['b', getText, '"x/0;"']), 'violated', 'it takes its expiry along')
+    const replaced: Told[] = [...written, ['a', set('y/0;'), 'OK'], expired(due)]
+    assert.equal(verdictOf(...replaced, ['b', get, '"y/0;"']), 'linearizable', 'another value was to expire')
   })
 })

@@ -51,11 +51,11 @@ export class KeyHistory {
   }
 
   get answered(): number {
-    return this.#calls.filter((call) => call.answer !== null).length
+    return this.#calls.filter((call) => call.answer !== null && call.input.kind !== 'expire').length
   }
 
   get unknown(): number {
-    return this.calls.length - this.answered
+    return this.calls.filter((call) => call.answer === null).length
   }
 
   invoke(client: string, input: KeyOperation): Invocation {

@@ -31,11 +31,16 @@ export type KeyOperation =
       readonly seen: KeyAnswer
       readonly steps: readonly KeyOperation[]
     }
-  /** The store's own doing, at any time after the expiry is due. */
+  /**
+   * The store's own doing. Unanswered: at any time after the expiry may be due, or never. Answered: before its
+   * answer, as by then every clock is past the expiry; most often there is nothing left to do.
+   */
   | { readonly kind: 'expire'; readonly keys: readonly number[]; readonly expires: number }
 
 /** What EXEC answers when the watched key was touched. */
 export const ABORTED = 'nil'
+/** What the store's own doing is answered with. */
+export const EXPIRED = ''
 const NO_SUCH_KEY = 'ERR no such key'
 
 /** What was answered, as text that can be compared. */
@@ -52,6 +57,7 @@ export function makeKeyModel(keyCount: number): Model<KeyState, KeyOperation, Ke
     step: (state, operation, answer) => {
       // Whether somebody touched the key is not told by its value: a refusal can always be right.
       if (operation.kind === 'transaction' && answer === ABORTED) return state
+      if (operation.kind === 'expire' && answer !== undefined) return expireDue(state, operation)
       const next = perform(state, operation)
       return next === null || (answer !== undefined && next.answer !== answer) ? null : next.state
     },
@@ -103,12 +109,16 @@ function perform(state: KeyState, operation: KeyOperation): Performed | null {
     case 'transaction':
       return performTransaction(state, operation)
     case 'expire': {
-      // A renamed or copied value takes its expiry along: all that have it vanish together.
-      const due = operation.keys.filter((key) => state[key]?.expires === operation.expires)
-      if (due.length === 0) return null
-      return { state: due.reduce((left, key) => put(left, key, null), state), answer: '' }
+      const next = expireDue(state, operation)
+      return next === state ? null : { state: next, answer: EXPIRED }
     }
   }
+}
+
+/** A renamed or copied value takes its expiry along: all that have it vanish together. */
+function expireDue(state: KeyState, { keys, expires }: KeyOperation & { readonly kind: 'expire' }): KeyState {
+  const due = keys.filter((key) => state[key]?.expires === expires)
+  return due.reduce((left, key) => put(left, key, null), state)
 }
 
 function performSet(state: KeyState, operation: KeyOperation & { readonly kind: 'set' }): Performed {

@@ -1,12 +1,12 @@
 /**
  * A client that appends serial numbers to values of its own, over whichever node it gets a connection
  * to, and reads them back now and then: see checkers/serial-oracle.ts. A new value begins when one
- * has grown long.
+ * has grown long. Some requests wait for the answer to the one before, some are sent in bursts.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../src/env/clock.ts'
 import type { Address } from '../../src/env/network.ts'
-import { SerialOracle } from '../checkers/serial-oracle.ts'
+import { type Fate, SerialOracle } from '../checkers/serial-oracle.ts'
 import { type ClientReply, RedisClient } from '../cluster/redis-client.ts'
 import type { SimRandom } from '../random.ts'
 import { isRefusal, isUnknown } from './answers.ts'
@@ -14,17 +14,29 @@ import type { KeyClientWorld, KeyWorkload } from './key-client.ts'
 
 const SERIALS_PER_VALUE = 150
 const READ_SHARE = 0.15
+const BURST_SHARE = 0.4
 const RECONNECT_PAUSE_MS_MAX = 100
 const PERSISTENT_PAUSE_MS = 50
+
+export type SerialWorkload = Pick<KeyWorkload, 'pauseMsMax' | 'requestTimeoutMs'> & {
+  /** Appended to in turn. */
+  readonly values: number
+  /** Requests that are sent together at most; 1: one at a time. */
+  readonly burstMax: number
+  /** What nodes send each other over one connection arrives whole and in its order. */
+  readonly keepsOrder: boolean
+}
 
 export class SerialClient {
   readonly #name: string
   readonly #world: Pick<KeyClientWorld, 'place' | 'servers'>
-  readonly #workload: KeyWorkload
+  readonly #workload: SerialWorkload
   readonly #random: SimRandom
   readonly #clock: Clock
   readonly #redis: RedisClient
   readonly #oracles: SerialOracle[] = []
+  /** Of those that are appended to at present. */
+  readonly #places: SerialOracle[] = []
   #isStopping = false
   /** Resolves once `stop` was called and nothing is asked any more. */
   readonly done: Promise<void>
@@ -32,7 +44,7 @@ export class SerialClient {
   constructor(
     name: string,
     world: Pick<KeyClientWorld, 'place' | 'servers'>,
-    workload: KeyWorkload,
+    workload: SerialWorkload,
     random: SimRandom,
   ) {
     this.#name = name
@@ -77,32 +89,36 @@ export class SerialClient {
         if (!(await this.#redis.connect(host, port))) await this.#pause(RECONNECT_PAUSE_MS_MAX)
         continue
       }
-      const oracle = this.#present()
-      if (this.#random.chance(READ_SHARE)) await this.#read(oracle)
-      else await this.#append(oracle)
+      if (this.#random.chance(READ_SHARE)) await this.#read(this.#present())
+      else await this.#append()
       await this.#pause(this.#workload.pauseMsMax)
     }
     this.#redis.close()
   }
 
   #present(): SerialOracle {
-    const last = this.#oracles.at(-1)
-    if (last !== undefined && last.length < SERIALS_PER_VALUE) return last
-    const oracle = new SerialOracle(`${this.#name}:${this.#oracles.length}`)
+    const place = this.#random.below(this.#workload.values)
+    const present = this.#places[place]
+    if (present !== undefined && present.length < SERIALS_PER_VALUE) return present
+    const oracle = new SerialOracle(`${this.#name}:${this.#oracles.length}`, this.#workload.keepsOrder)
     this.#oracles.push(oracle)
+    this.#places[place] = oracle
     return oracle
   }
 
-  async #append(oracle: SerialOracle): Promise<void> {
+  async #append(): Promise<void> {
+    const { burstMax } = this.#workload
+    const count = this.#random.chance(BURST_SHARE) ? this.#random.between(1, burstMax) : 1
+    const appends = await Promise.all(Array.from({ length: count }, () => this.#appendOne(this.#present())))
+    if (appends.includes('refused')) await this.#pause(RECONNECT_PAUSE_MS_MAX)
+  }
+
+  async #appendOne(oracle: SerialOracle): Promise<Fate['kind']> {
     const { serial, text } = oracle.next()
     const reply = await this.#call('APPEND', keyOf(oracle), text)
-    if (reply.kind === 'integer') oracle.told(serial, { kind: 'acknowledged', length: reply.value })
-    else if (isUnknown(reply)) oracle.told(serial, { kind: 'unknown' })
-    else {
-      assert(isRefusal(reply), `unexpected reply to an append: ${JSON.stringify(reply)}`)
-      oracle.told(serial, { kind: 'refused' })
-      await this.#pause(RECONNECT_PAUSE_MS_MAX)
-    }
+    const fate = fateOf(reply)
+    oracle.told(serial, fate)
+    return fate.kind
   }
 
   /** False when there was no answer. */
@@ -123,6 +139,13 @@ export class SerialClient {
   #pause(maxMs: number): Promise<void> {
     return new Promise((resolve) => this.#clock.setTimer(this.#random.next() * maxMs, resolve))
   }
+}
+
+function fateOf(reply: ClientReply): Fate {
+  if (reply.kind === 'integer') return { kind: 'acknowledged', length: reply.value }
+  if (isUnknown(reply)) return { kind: 'unknown' }
+  assert(isRefusal(reply), `unexpected reply to an append: ${JSON.stringify(reply)}`)
+  return { kind: 'refused' }
 }
 
 function keyOf(oracle: SerialOracle): string {
