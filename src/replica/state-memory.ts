@@ -125,7 +125,7 @@ export class StateMemory {
   ): readonly ByteString[] {
     let unknown: ByteString[] | null = null
     for (const write of writes) {
-      if (this.#oldValue(write, clearsData, fetched) !== undefined) continue
+      if (this.#knowsOldValue(write, clearsData, fetched)) continue
       unknown ??= []
       unknown.push(write.key)
     }
@@ -168,6 +168,12 @@ export class StateMemory {
     this.#hash = hash
     this.#keys = makeEngineKeys(applied.epochs)
     this.#clearedEpochs = []
+  }
+
+  #knowsOldValue(write: Write, clearsData: boolean, fetched: Fetched | null): boolean {
+    if (clearsData && write.partition !== META_PARTITION) return true
+    if (this.#overlay.get(write.key) !== undefined || this.#cache.has(write.key)) return true
+    return fetched?.values.has(write.key) === true
   }
 
   #oldValue(write: Write, clearsData: boolean, fetched: Fetched | null): ByteString | null | undefined {
