@@ -48,15 +48,19 @@ export class FrameMeddler {
   readonly #scheduler: Scheduler
   readonly #random: SimRandom
   readonly #peerPort: number
+  readonly #remembers: boolean
   #faults: FrameFaults | null = null
   #recordings: Recording[] = []
-  /** By host. */
+  /** By host: the newest frames, in no order. */
   readonly #sent = new Map<string, Buffer[]>()
+  #sentCount = 0
 
-  constructor(scheduler: Scheduler, random: SimRandom, peerPort: number) {
+  /** `remembers`: whether frames may come again; it costs a copy of each. */
+  constructor(scheduler: Scheduler, random: SimRandom, peerPort: number, remembers: boolean) {
     this.#scheduler = scheduler
     this.#random = random
     this.#peerPort = peerPort
+    this.#remembers = remembers
   }
 
   get recordings(): readonly Recording[] {
@@ -137,16 +141,17 @@ export class FrameMeddler {
   }
 
   #record(recording: Recording, bytes: Uint8Array): void {
-    if (bytes.length > REMEMBERED_FRAME_BYTES_MAX) return
+    if (!this.#remembers || bytes.length > REMEMBERED_FRAME_BYTES_MAX) return
     const frame = Buffer.from(bytes)
     if (recording.bytes + frame.length <= RECORDING_BYTES_MAX) {
       recording.frames.push(frame)
       recording.bytes += frame.length
     }
     if (!REPLAYED.has(frame[TYPE_OFFSET] ?? 0)) return
-    const sent = this.#sent.get(recording.host) ?? []
-    sent.push(frame)
-    if (sent.length > FRAMES_REMEMBERED) sent.splice(0, 1)
-    this.#sent.set(recording.host, sent)
+    const sent = this.#sent.get(recording.host)
+    if (sent === undefined) this.#sent.set(recording.host, [frame])
+    else if (sent.length < FRAMES_REMEMBERED) sent.push(frame)
+    else sent[this.#sentCount % FRAMES_REMEMBERED] = frame
+    this.#sentCount += 1
   }
 }

@@ -3,6 +3,9 @@
  * terms, leaders, members, what was committed; between them what the node logged and what the
  * nemesis did to it; at the end the last things it asked of its world. Bounded.
  */
+import type { GroupId } from '../src/base/ids.ts'
+import type { Membership } from '../src/raft/membership.ts'
+import type { Raft } from '../src/raft/raft.ts'
 import type { SimCluster } from './cluster/sim-cluster.ts'
 import type { SimNode } from './cluster/sim-node.ts'
 import type { SimLogLine } from './logger.ts'
@@ -12,11 +15,15 @@ const EVENTS_TOLD = 30
 
 type StoryEvent = { readonly timeMs: number; readonly text: string }
 
+/** What was told last of a replica. */
+type Told = Pick<Raft, 'role' | 'term' | 'leader'> & { readonly membership: Membership }
+
 export class NodeStories {
   readonly #cluster: SimCluster
   readonly #events = new Map<string, StoryEvent[]>()
-  /** What was seen last of each, by node and group. */
-  readonly #seen = new Map<string, string>()
+  readonly #processes = new Map<SimNode, string>()
+  /** By replica, of its present process. */
+  readonly #replicas = new WeakMap<Raft, Told>()
 
   constructor(cluster: SimCluster) {
     this.#cluster = cluster
@@ -26,19 +33,9 @@ export class NodeStories {
   observe(): void {
     for (const node of this.#cluster.nodes) {
       const process = node.isUp ? `process up since ${node.startedMs.toFixed(0)}` : 'process down'
-      this.#note(node, 'process', process, process)
-      for (const { group, raft } of node.replicas) {
-        const { role, term, leader, commit, lastIndex, membership } = raft.status()
-        const { voters, votersOutgoing, learners } = membership
-        const members = [voters, votersOutgoing, learners].map((ids) => ids.join()).join('/')
-        const state = `${role} term ${term} leader ${leader ?? '-'} members ${members}`
-        this.#note(
-          node,
-          `group ${group}`,
-          state,
-          `group ${group}: ${state} commit ${commit} last ${lastIndex}`,
-        )
-      }
+      if (this.#processes.get(node) !== process) this.#note(node, process)
+      this.#processes.set(node, process)
+      for (const { group, raft } of node.replicas) this.#observeReplica(node, group, raft)
     }
   }
 
@@ -46,10 +43,25 @@ export class NodeStories {
     return this.#cluster.nodes.map((node) => this.#tellOf(node)).join('\n')
   }
 
-  #note(node: SimNode, about: string, state: string, text: string): void {
-    const key = `${node.host} ${about}`
-    if (this.#seen.get(key) === state) return
-    this.#seen.set(key, state)
+  #observeReplica(node: SimNode, group: GroupId, raft: Raft): void {
+    const { role, term, leader } = raft
+    const membership = raft.membershipAt(raft.lastIndex)
+    const told = this.#replicas.get(raft)
+    const isNews =
+      told === undefined ||
+      told.role !== role ||
+      told.term !== term ||
+      told.leader !== leader ||
+      told.membership !== membership
+    if (!isNews) return
+    this.#replicas.set(raft, { role, term, leader, membership })
+    const { voters, votersOutgoing, learners } = membership
+    const members = [voters, votersOutgoing, learners].map((ids) => ids.join()).join('/')
+    const log = `commit ${raft.commit} last ${raft.lastIndex}`
+    this.#note(node, `group ${group}: ${role} term ${term} leader ${leader ?? '-'} members ${members} ${log}`)
+  }
+
+  #note(node: SimNode, text: string): void {
     const events = this.#events.get(node.host) ?? []
     events.push({ timeMs: this.#cluster.scheduler.nowMs, text })
     if (events.length > EVENTS_MAX) events.shift()

@@ -19,6 +19,7 @@ import { serveEverything, serveSomewhere } from './checkers/service.ts'
 import { createSimClock } from './clock.ts'
 import { createSimCluster, type SimCluster } from './cluster/sim-cluster.ts'
 import { REDIS_PORT, type SimNode } from './cluster/sim-node.ts'
+import type { FaultKind } from './faults/fault-plan.ts'
 import { Nemesis, type NemesisCounts } from './faults/nemesis.ts'
 import { NodeStories } from './node-stories.ts'
 import { createSimRandom } from './random.ts'
@@ -90,6 +91,8 @@ const SERVE_ELECTIONS = 20
 const RUINED_MS = 15_000
 /** When a cluster is ruined that is: this far into the run. */
 const RUIN_AT = 0.6
+/** Faults in which peers hear again what was said before. */
+const REPEATING_KINDS: readonly FaultKind[] = ['looseFrames', 'replayConnection', 'foreignPeer']
 const CLIENTS_END_MS = 15_000
 const SETTLE_MS = 10_000
 const OBSERVE_MS = 50
@@ -111,6 +114,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     clock: plan.clock,
     diskLatencyMs: (source) => 0.05 + source.next() * plan.diskLatencyMsMax,
     engineLatencyMs: (source) => source.next() * plan.engineLatencyMsMax,
+    remembersFrames: REPEATING_KINDS.some((kind) => plan.faults.weights.has(kind)),
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
   })
   const run = new SeedRun(seed, plan, cluster)

@@ -73,7 +73,8 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
 }
 
 function drawTimeouts(random: SimRandom): Pick<SeedPlan, 'heartbeatMs' | 'electionTimeoutMs'> {
-  const heartbeatMs = random.pick([10, 30, 30, 100])
+  // The default of 30 most often, and the extremes that an operator may choose.
+  const heartbeatMs = random.pick([10, 30, 30, 30, 30, 100, 100, 100])
   return { heartbeatMs, electionTimeoutMs: heartbeatMs * random.pick([3, 5, 10]) }
 }
 

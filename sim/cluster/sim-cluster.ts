@@ -18,6 +18,8 @@ export type SimClusterOptions = {
   readonly clock?: MachineClock
   readonly diskLatencyMs?: (random: SimRandom) => number
   readonly engineLatencyMs?: (random: SimRandom) => number
+  /** See network-frames.ts; true when absent. */
+  readonly remembersFrames?: boolean
   /** Every log line, as it is written. */
   readonly onLine?: (line: string) => void
 }
@@ -58,6 +60,7 @@ export function createSimCluster(options: SimClusterOptions): SimCluster {
     clock: options.clock ?? { skewMsMax: 100, driftPerMillionMax: 50 },
     diskLatencyMs: options.diskLatencyMs ?? ((source: SimRandom) => 0.05 + source.next() * 0.2),
     engineLatencyMs: options.engineLatencyMs ?? ((source: SimRandom) => source.next() * 0.5),
+    remembersFrames: options.remembersFrames ?? true,
   }
   const hosts = Array.from({ length: options.nodes }, (_, at) => `n${at + 1}`)
   const seeds = [{ host: 'n1', port: PEER_PORT }]

@@ -52,6 +52,8 @@ export type SimNodeWorld = {
   readonly clock: MachineClock
   readonly diskLatencyMs: (random: SimRandom) => number
   readonly engineLatencyMs: (random: SimRandom) => number
+  /** Peers may hear frames of earlier again: see network-frames.ts. */
+  readonly remembersFrames: boolean
 }
 
 type Watched = { readonly group: GroupId; readonly id: ReplicaId; readonly raft: Raft }
@@ -89,7 +91,8 @@ export class SimNode {
     this.#world = world
     this.#join = join
     this.#random = world.random.fork(host)
-    this.frames = new FrameMeddler(world.scheduler, this.#random.fork('frames'), PEER_PORT)
+    const frameRandom = this.#random.fork('frames')
+    this.frames = new FrameMeddler(world.scheduler, frameRandom, PEER_PORT, world.remembersFrames)
     this.#disk = this.#makeDisk()
     this.#engines = this.#makeEngines()
   }

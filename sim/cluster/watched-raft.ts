@@ -20,7 +20,7 @@ import type {
 import type { RaftChecker } from '../raft-checker.ts'
 
 /** The core's own check walks the whole log; the checker sees every call, this one a sample. */
-const CALLS_PER_FULL_CHECK = 64
+const CALLS_PER_FULL_CHECK = 256
 
 export function watchRaft(raft: Raft, state: RaftState, checker: RaftChecker): Raft {
   return new WatchedRaft(raft, state, checker)

@@ -11,12 +11,17 @@
  * A run may also be declared unrecoverable: then damage hits more machines than that, and what is
  * expected is not service but honesty, see run-seed.ts.
  */
+import type { Membership } from '../../src/raft/membership.ts'
 import type { SimCluster } from '../cluster/sim-cluster.ts'
 import type { SimNode } from '../cluster/sim-node.ts'
 
 /** Fewer, and the loss of one is the loss of the majority. */
 const VOTERS_FOR_DAMAGE = 3
-type Voters = { readonly commit: number; readonly sets: readonly (readonly number[])[] }
+type Voters = {
+  readonly commit: number
+  readonly membership: Membership
+  readonly sets: readonly (readonly number[])[]
+}
 
 /** Not before this is a damaged machine looked at again: its log must have been read first. */
 const RECOVERY_MS_MIN = 3_000
@@ -129,9 +134,13 @@ export class Atlas {
     for (const node of this.#cluster.nodes) {
       for (const { group, id, raft } of node.replicas) {
         this.#hosts.set(id, node.host)
-        const { commit, membership } = raft.status()
+        const { commit } = raft
+        const newest = this.#newest.get(group)
+        if (newest !== undefined && commit < newest.commit) continue
+        const membership = raft.membershipAt(raft.lastIndex)
+        if (newest?.commit === commit && newest.membership === membership) continue
         const sets = [membership.voters, membership.votersOutgoing].filter((voters) => voters.length > 0)
-        if (commit >= (this.#newest.get(group)?.commit ?? 0)) this.#newest.set(group, { commit, sets })
+        this.#newest.set(group, { commit, membership, sets })
       }
     }
   }

@@ -36,8 +36,6 @@ import { StateStore } from './state-store.ts'
 import { readGroupId } from './transport/read-group-id.ts'
 import type { Transport } from './transport/transport.ts'
 
-/** One tick of every group: the unit of heartbeats and election timeouts. */
-export const TICK_MS = 10
 /** A loop that stood still is not owed the ticks it missed: they would all time out at once. */
 const TICKS_CAUGHT_UP_MAX = 3
 /** Each start and each failure of the log begins a segment: they add up long before the entries do. */
@@ -297,18 +295,19 @@ export class GroupHost {
   }
 
   #scheduleTick(): void {
-    this.#tickTimer = this.#world.clock.setTimer(TICK_MS, () => this.#tick())
+    this.#tickTimer = this.#world.clock.setTimer(this.#options.tickMs, () => this.#tick())
   }
 
   #tick(): void {
     if (this.#isStopped) return
     const nowMs = this.#world.clock.monotonicMs()
-    const due = Math.floor((nowMs - this.#lastTickMs) / TICK_MS)
+    const { tickMs, checkIntervalMs } = this.#options
+    const due = Math.floor((nowMs - this.#lastTickMs) / tickMs)
     for (let count = 0; count < Math.min(due, TICKS_CAUGHT_UP_MAX); count++) {
       for (const group of this.#groups.values()) group.tick()
     }
-    this.#lastTickMs = due > TICKS_CAUGHT_UP_MAX ? nowMs : this.#lastTickMs + due * TICK_MS
-    if (nowMs - this.#lastCheckMs >= this.#options.checkIntervalMs) this.#checkStates(nowMs)
+    this.#lastTickMs = due > TICKS_CAUGHT_UP_MAX ? nowMs : this.#lastTickMs + due * tickMs
+    if (nowMs - this.#lastCheckMs >= checkIntervalMs) this.#checkStates(nowMs)
     this.#scheduleTick()
   }
 

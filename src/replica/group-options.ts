@@ -3,6 +3,8 @@ import type { ProposerLimits } from './proposer.ts'
 import type { StateStoreLimits } from './state-store.ts'
 
 export type GroupOptions = {
+  /** One tick of every group: the unit of heartbeats and election timeouts. */
+  readonly tickMs: number
   readonly electionTicks: number
   readonly heartbeatTicks: number
   readonly maxMessageBytes: number
@@ -26,6 +28,7 @@ export type GroupOptions = {
 const MIB = 1024 * 1024
 
 export const DEFAULT_GROUP_OPTIONS: GroupOptions = {
+  tickMs: 10,
   electionTicks: 15,
   heartbeatTicks: 3,
   maxMessageBytes: 1 * MIB,

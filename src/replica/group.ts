@@ -86,7 +86,7 @@ export class Group<Command, Reply> {
     this.#cutter = parts.cutter
     this.#stateCheck = parts.stateCheck
     this.#runner = parts.runner
-    this.#stall = new LogStall(this.#persister, () => this.#offerLeadership())
+    this.#stall = new LogStall(this.#persister, options.tickMs, () => this.#offerLeadership())
     this.#leadership = new LeadershipWatch(raft)
     this.#repairReporter = new RepairReporter(id, raft, world)
   }

@@ -4,19 +4,21 @@
  */
 import type { Persister } from './persister.ts'
 
-/** A second. Of ticks, since a process that stood still can't say that its disk did. */
-const LOG_STALL_TICKS = 100
+const LOG_STALL_MS = 1_000
 
 export class LogStall {
   readonly #persister: Persister
   readonly #onStall: () => void
+  /** Time of ticks, since a process that stood still can't say that its disk did. */
+  readonly #ticksMax: number
   /** What the log was asked to write and is not durable, and the ticks since that was seen first. */
   #watchedStep: number | null = null
   #watchedTicks = 0
 
   /** `onStall` comes again after as long: a transfer may fail, and other disks may be no better. */
-  constructor(persister: Persister, onStall: () => void) {
+  constructor(persister: Persister, tickMs: number, onStall: () => void) {
     this.#persister = persister
+    this.#ticksMax = Math.ceil(LOG_STALL_MS / tickMs)
     this.#onStall = onStall
   }
 
@@ -28,7 +30,7 @@ export class LogStall {
       return
     }
     this.#watchedTicks += 1
-    if (this.#watchedTicks < LOG_STALL_TICKS || !isLeader) return
+    if (this.#watchedTicks < this.#ticksMax || !isLeader) return
     this.#watchedTicks = 0
     this.#onStall()
   }

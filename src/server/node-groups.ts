@@ -1,6 +1,4 @@
 /** The group options that follow from a node's options. */
-
-import { TICK_MS } from '../replica/group-host.ts'
 import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from '../replica/group-options.ts'
 import type { NodeOptions } from './node-options.ts'
 
@@ -8,13 +6,22 @@ import type { NodeOptions } from './node-options.ts'
 const CACHE_SHARE = 0.4
 const OVERLAY_SHARE = 0.1
 const MIB = 1024 * 1024
+/**
+ * A heartbeat comes with every second tick. Election timeouts are drawn in ticks: of twice as long ones too few
+ * would be left to choose from, and shorter ones cost an idle node processor time for nothing.
+ */
+const TICKS_PER_HEARTBEAT = 2
+const TICK_MS_MIN = 10
 
 export function groupOptionsOf(options: NodeOptions): GroupOptions {
   const { store } = DEFAULT_GROUP_OPTIONS
+  const { heartbeatMs, electionTimeoutMs } = options
+  const tickMs = Math.max(TICK_MS_MIN, Math.round(heartbeatMs / TICKS_PER_HEARTBEAT))
   return {
     ...DEFAULT_GROUP_OPTIONS,
-    electionTicks: Math.max(2, Math.round(options.electionTimeoutMs / TICK_MS)),
-    heartbeatTicks: Math.max(1, Math.round(options.heartbeatMs / TICK_MS)),
+    tickMs,
+    electionTicks: Math.max(2, Math.round(electionTimeoutMs / tickMs)),
+    heartbeatTicks: Math.max(1, Math.round(heartbeatMs / tickMs)),
     store: {
       ...store,
       cacheBytes: Math.max(4 * MIB, Math.floor(options.maxMemoryBytes * CACHE_SHARE)),
