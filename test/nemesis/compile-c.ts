@@ -1,10 +1,11 @@
-/** Compiles C, once per version of its source, into the system's temporary directory. */
+/** Compiles C, once per version of its sources, into the system's temporary directory. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const WARNINGS = ['-O2', '-Wall', '-Wextra', '-Werror', '-Wno-format-truncation']
@@ -13,6 +14,7 @@ const KINDS = {
   library: { before: ['-shared', '-fPIC', ...WARNINGS], after: ['-ldl', '-lpthread'] },
   program: { before: WARNINGS, after: [] },
 } as const
+const HEADER = fileURLToPath(new URL('real-calls.h', import.meta.url))
 const run = promisify(execFile)
 
 /** Why nothing can be compiled here; null when it can. */
@@ -29,6 +31,7 @@ export async function compileC(source: string, kind: keyof typeof KINDS): Promis
   const { before, after } = KINDS[kind]
   const version = createHash('sha256')
     .update(readFileSync(source))
+    .update(readFileSync(HEADER))
     .update([...before, ...after].join(' '))
     .digest('hex')
   const directory = join(tmpdir(), 'holdfast-shim')

@@ -12,7 +12,6 @@
  * opens, renames or creates fails with `name_errno`.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,6 +25,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "../real-calls.h"
 
 struct control {
   uint32_t write_errno;   /* 0: none */
@@ -43,28 +44,8 @@ static char directory[PATH_MAX];
 static size_t directory_length = 0;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-#define REAL(result, name, ...) static result (*real_##name)(__VA_ARGS__);
-REAL(int, openat, int, const char *, int, ...)
-REAL(ssize_t, write, int, const void *, size_t)
-REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t)
-REAL(ssize_t, writev, int, const struct iovec *, int)
-REAL(ssize_t, pwritev64, int, const struct iovec *, int, off64_t)
-REAL(int, ftruncate64, int, off64_t)
-REAL(int, fallocate64, int, int, off64_t, off64_t)
-REAL(int, fsync, int)
-REAL(int, fdatasync, int)
-REAL(int, renameat, int, const char *, int, const char *)
-
-static void *find(const char *name) {
-  void *found = dlsym(RTLD_NEXT, name);
-  if (found == NULL) abort();
-  return found;
-}
-
 static void set_up(void) {
-#define FIND(name) real_##name = find(#name)
-  FIND(openat); FIND(write); FIND(pwrite64); FIND(writev); FIND(pwritev64); FIND(ftruncate64);
-  FIND(fallocate64); FIND(fsync); FIND(fdatasync); FIND(renameat);
+  find_real_calls();
   const char *watched = getenv("HOLDFAST_FAULT_DIRECTORY");
   const char *path = getenv("HOLDFAST_FAULT_CONTROL");
   if (watched == NULL || path == NULL) return;

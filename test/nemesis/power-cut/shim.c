@@ -22,7 +22,6 @@
  * `data_length` old bytes. A record that a kill cut short belongs to a write that did not happen.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,6 +35,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "../real-calls.h"
 
 enum { WRITE = 1, RESIZE = 2, SYNC = 3, CREATE = 4, RENAME = 5, REMOVE = 6, MAKE_DIRECTORY = 7 };
 
@@ -61,19 +62,8 @@ static size_t directory_length = 0;
 static char stash[PATH_MAX];
 static unsigned stashed = 0;
 
-/* ---- the real functions; 64-bit offsets are the only ones there are here ---- */
+/* ---- the real functions, besides those of real-calls.h ---- */
 
-#define REAL(result, name, ...) static result (*real_##name)(__VA_ARGS__);
-REAL(int, openat, int, const char *, int, ...)
-REAL(ssize_t, write, int, const void *, size_t)
-REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t)
-REAL(ssize_t, writev, int, const struct iovec *, int)
-REAL(ssize_t, pwritev64, int, const struct iovec *, int, off64_t)
-REAL(int, ftruncate64, int, off64_t)
-REAL(int, fallocate64, int, int, off64_t, off64_t)
-REAL(int, fsync, int)
-REAL(int, fdatasync, int)
-REAL(int, renameat, int, const char *, int, const char *)
 REAL(int, unlinkat, int, const char *, int)
 REAL(int, linkat, int, const char *, int, const char *, int)
 REAL(int, mkdirat, int, const char *, mode_t)
@@ -81,12 +71,6 @@ REAL(int, mkdirat, int, const char *, mode_t)
 static void die(const char *what) {
   dprintf(2, "power-cut shim: %s: %s\n", what, strerror(errno));
   abort();
-}
-
-static void *find(const char *name) {
-  void *found = dlsym(RTLD_NEXT, name);
-  if (found == NULL) die(name);
-  return found;
 }
 
 static void before_fork(void) { pthread_mutex_lock(&lock); }
@@ -116,9 +100,8 @@ static void open_journal(void) {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void set_up(void) {
-#define FIND(name) real_##name = find(#name)
-  FIND(openat); FIND(write); FIND(pwrite64); FIND(writev); FIND(pwritev64); FIND(ftruncate64);
-  FIND(fallocate64); FIND(fsync); FIND(fdatasync); FIND(renameat); FIND(unlinkat); FIND(linkat); FIND(mkdirat);
+  find_real_calls();
+  FIND(unlinkat); FIND(linkat); FIND(mkdirat);
   open_journal();
 }
 
