@@ -7,11 +7,14 @@
  * LOOP_PROBE_FILE: where the readings go, every half second. Creating LOOP_PROBE_FILE.reset begins anew.
  */
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { PerformanceObserver } from 'node:perf_hooks'
 import { isMainThread } from 'node:worker_threads'
 
 export type LoopReading = {
   readonly wallMsMax: number
   readonly cpuMsMax: number
+  /** What the garbage collector took of that stretch, by the clock. */
+  readonly gcMsOfMax: number
   /** Stretches of more than 20 ms of processor time. */
   readonly cpuOver20Ms: number
   readonly stretches: number
@@ -21,11 +24,17 @@ const TICK_MS = 2
 const WRITE_MS = 500
 const LONG_MS = 20
 
+const EMPTY: LoopReading = { wallMsMax: 0, cpuMsMax: 0, gcMsOfMax: 0, cpuOver20Ms: 0, stretches: 0 }
+
 const file = process.env['LOOP_PROBE_FILE']
 if (isMainThread && file !== undefined) watch(file)
 
 function watch(path: string): void {
-  let reading = { wallMsMax: 0, cpuMsMax: 0, cpuOver20Ms: 0, stretches: 0 }
+  let reading: { -readonly [Name in keyof LoopReading]: number } = { ...EMPTY }
+  let gcMs = 0
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) gcMs += duration
+  }).observe({ entryTypes: ['gc'] })
   let lastMs = performance.now()
   let lastCpuMs = cpuMs()
   setInterval(() => {
@@ -33,7 +42,11 @@ function watch(path: string): void {
     const nowCpuMs = cpuMs()
     const cpu = nowCpuMs - lastCpuMs
     reading.wallMsMax = Math.max(reading.wallMsMax, nowMs - lastMs - TICK_MS)
-    reading.cpuMsMax = Math.max(reading.cpuMsMax, cpu)
+    if (cpu > reading.cpuMsMax) {
+      reading.cpuMsMax = cpu
+      reading.gcMsOfMax = gcMs
+    }
+    gcMs = 0
     reading.stretches += 1
     if (cpu > LONG_MS) reading.cpuOver20Ms += 1
     lastMs = nowMs
@@ -42,7 +55,7 @@ function watch(path: string): void {
   setInterval(() => {
     if (existsSync(`${path}.reset`)) {
       rmSync(`${path}.reset`)
-      reading = { wallMsMax: 0, cpuMsMax: 0, cpuOver20Ms: 0, stretches: 0 }
+      reading = { ...EMPTY }
     }
     writeFileSync(`${path}.tmp`, JSON.stringify(reading))
     renameSync(`${path}.tmp`, path)

@@ -26,9 +26,10 @@ export async function readProbe(file: string): Promise<LoopReading> {
   return JSON.parse(readFileSync(file, 'utf8')) as LoopReading
 }
 
-export function describeReading({ cpuMsMax, wallMsMax, cpuOver20Ms, stretches }: LoopReading): string {
+export function describeReading(reading: LoopReading): string {
+  const { cpuMsMax, gcMsOfMax, wallMsMax, cpuOver20Ms, stretches } = reading
   return (
-    `${cpuMsMax.toFixed(1)} ms CPU, ${wallMsMax.toFixed(1)} ms by the clock, ` +
+    `${cpuMsMax.toFixed(1)} ms CPU (${gcMsOfMax.toFixed(1)} collecting garbage), ${wallMsMax.toFixed(1)} ms by the clock, ` +
     `${cpuOver20Ms} of ${stretches} over 20 ms CPU`
   )
 }

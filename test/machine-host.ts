@@ -20,6 +20,7 @@ import {
   type Need,
   type NeedTime,
   type QueryContext,
+  type Walk,
   type Write,
 } from '../src/base/machine.ts'
 
@@ -36,6 +37,9 @@ export type MachineHost<Command, Reply> = {
 export type MachineHostOptions = {
   readonly isCold?: boolean
 }
+
+const WALK_PAGE_RECORDS = 100
+const WALK_FINISH_CALLS_MAX = 10_000
 
 export function createMachineHost<Command, Reply>(
   machine: Machine<Command, Reply>,
@@ -56,6 +60,23 @@ export function createMachineHost<Command, Reply>(
     throw new Error(`more than ${NEED_ROUNDS_MAX} rounds`)
   }
 
+  function sorted(): readonly KeyValue[] {
+    return [...records.keys()].sort().map((key) => ({ key, value: records.get(key) as ByteString }))
+  }
+
+  function walk({ range, take, finish }: Walk<Reply>): Done<Reply> | NeedTime {
+    const shown = range === null ? [] : sorted().filter(({ key }) => key >= range.from && key < range.to)
+    for (let at = 0; at < shown.length; at += WALK_PAGE_RECORDS) {
+      const needTime = take(shown.slice(at, at + WALK_PAGE_RECORDS))
+      if (needTime !== null) return needTime
+    }
+    for (let calls = 0; calls < WALK_FINISH_CALLS_MAX; calls++) {
+      const reply = finish()
+      if (reply !== undefined) return { kind: 'done', reply, writes: [], clearsData: false }
+    }
+    throw new Error('a walk does not end')
+  }
+
   return {
     execute(command, context) {
       const done = run<Done<Reply>>((view) => machine.execute(view, command, context))
@@ -63,11 +84,12 @@ export function createMachineHost<Command, Reply>(
       return done
     },
     query(command, context) {
-      const outcome = run<Done<Reply> | NeedTime>((view) => machine.query(view, command, context))
+      const asked = run<Done<Reply> | NeedTime | Walk<Reply>>((view) => machine.query(view, command, context))
+      const outcome = asked.kind === 'walk' ? walk(asked) : asked
       if (outcome.kind === 'done') assert(outcome.writes.length === 0 && !outcome.clearsData)
       return outcome
     },
-    records: () => [...records.keys()].sort().map((key) => ({ key, value: records.get(key) as ByteString })),
+    records: sorted,
     get rounds() {
       return rounds
     },

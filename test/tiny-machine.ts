@@ -17,6 +17,7 @@ import {
   type Need,
   type NeedTime,
   type QueryContext,
+  type Walk,
   type Write,
 } from '../src/base/machine.ts'
 
@@ -39,6 +40,8 @@ export type TinyCommand =
   /** As a query: answered once logical time has reached `timeMs`, if the clock has. */
   | { readonly kind: 'after'; readonly timeMs: number }
   | { readonly kind: 'throw' }
+  /** As a query: all records of the prefix, as a walk that waits for `timeMs` when the clock has reached it. */
+  | { readonly kind: 'tour'; readonly prefix: ByteString; readonly timeMs: number }
 
 export const COUNT_KEY: ByteString = '\x00count'
 const STEPS_MAX = 8
@@ -55,6 +58,7 @@ const KINDS = [
   'time',
   'after',
   'throw',
+  'tour',
 ] as const
 
 type Fields = {
@@ -100,13 +104,35 @@ function query(
   view: MachineView,
   command: TinyCommand,
   context: QueryContext,
-): Done<string> | Need | NeedTime {
+): Done<string> | Need | NeedTime | Walk<string> {
+  if (command.kind === 'tour') return tour(command, context)
   if (command.kind === 'after') {
     const isDue = context.clockMs >= command.timeMs
     if (isDue && context.timeMs < command.timeMs) return { kind: 'needTime', timeMs: command.timeMs }
     return done(context.timeMs >= command.timeMs ? 'reached' : 'not yet')
   }
   return execute(view, command, context)
+}
+
+function tour(
+  { prefix, timeMs }: TinyCommand & { readonly kind: 'tour' },
+  context: QueryContext,
+): Walk<string> {
+  const found: string[] = []
+  let isReady = false
+  return {
+    kind: 'walk',
+    range: { from: prefix, to: `${prefix}\xff` },
+    take(page) {
+      for (const { key, value } of page) found.push(`${key}=${value}`)
+      return context.timeMs < timeMs && context.clockMs >= timeMs ? { kind: 'needTime', timeMs } : null
+    },
+    finish() {
+      if (isReady) return found.join(' ')
+      isReady = true
+      return undefined
+    },
+  }
 }
 
 function execute(view: MachineView, command: TinyCommand, context: Context): Done<string> | Need {
@@ -150,6 +176,7 @@ function execute(view: MachineView, command: TinyCommand, context: Context): Don
     case 'time':
     case 'after':
       return done(`${context.timeMs} ${context.seed}`)
+    case 'tour':
     case 'throw':
       throw new Error('this command always throws')
   }

@@ -62,6 +62,19 @@ export type Done<Reply> = {
  * reader's clock says that it should have. The leader advances time through the log and asks again.
  */
 export type NeedTime = { readonly kind: 'needTime'; readonly timeMs: number }
+/**
+ * Only from `query`: the answer takes more work than one turn of the host should. The host freezes the
+ * state, asks the same query of it once more, and then calls what that one returned bit by bit, with
+ * other work in between. So the pages are of one moment, however long it takes.
+ */
+export type Walk<Reply> = {
+  readonly kind: 'walk'
+  /** All of its records are shown to `take`, ascending, in pages; null: nothing is read, only `finish` is called. */
+  readonly range: { readonly from: ByteString; readonly to: ByteString } | null
+  readonly take: (page: readonly KeyValue[]) => NeedTime | null
+  /** After the last page. Undefined: there is more to do, call it again. */
+  readonly finish: () => Reply | undefined
+}
 
 export type Context = {
   /** The group's logical time: stamped by the leader, carried in the log, never running backwards. */
@@ -85,5 +98,9 @@ export interface Machine<Command, Reply> {
   encode(command: Command, writer: ByteWriter): void
   decode(reader: ByteReader): Command
   execute(view: MachineView, command: Command, context: Context): Done<Reply> | Need
-  query(view: MachineView, command: Command, context: QueryContext): Done<Reply> | Need | NeedTime
+  query(
+    view: MachineView,
+    command: Command,
+    context: QueryContext,
+  ): Done<Reply> | Need | NeedTime | Walk<Reply>
 }

@@ -34,7 +34,7 @@ import { fieldOfMemberKey, memberKey, memberPrefix, memberRange } from './record
 import { type ErrorReply, error, type Reply } from './reply.ts'
 import { isTooLong } from './strings.ts'
 import type { KeyEntry, KvTransaction } from './transaction.ts'
-import { readAll } from './whole-range.ts'
+import { answerRange, readAll } from './whole-range.ts'
 
 export const TOO_MANY_FIELDS = error('ERR too many fields for one reply')
 
@@ -78,25 +78,37 @@ export function readFields(
   return members?.map((member) => (member === null ? null : memberValue(member)))
 }
 
-type Member = readonly [field: ByteString, value: ByteString]
+export type Member = readonly [field: ByteString, value: ByteString]
 
 /** Small hashes are answered in the order of their fields' bytes; sorting large ones would take too long. */
 const SORTED_FIELDS_MAX = 512
 
-/** All fields with their values. */
-export function readMembers(
+/** Makes something of every field and its value, and the reply of all that. */
+export function answerMembers<Item>(
   transaction: KvTransaction,
   key: ByteString,
-): readonly Member[] | ErrorReply | undefined {
+  itemOf: (member: Member) => Item,
+  answer: (items: Item[]) => Reply | undefined,
+): Reply | undefined {
   const hash = openHash(transaction, key)
   if (hash === undefined || 'kind' in hash) return hash
-  if (hash.header === null) return []
-  const records = readMemberRange(transaction, hash.entry.slot, hash.header)
-  if (records === undefined) return undefined
-  if (records === null) return TOO_MANY_FIELDS
-  const members = records.map(memberOf)
-  if (members.length > SORTED_FIELDS_MAX) return members
-  return members.sort(([one], [other]) => (one < other ? -1 : 1))
+  if (hash.header === null) return answer([])
+  const { version, count } = hash.header
+  const members: Member[] = []
+  const items: Item[] = []
+  const take = (record: KeyValue): void => {
+    if (count > SORTED_FIELDS_MAX) items.push(itemOf(memberOf(record)))
+    else members.push(memberOf(record))
+  }
+  const finish = (): Reply | undefined => {
+    if (members.length > 0) {
+      members.sort(([one], [other]) => (one < other ? -1 : 1))
+      for (const member of members.splice(0)) items.push(itemOf(member))
+    }
+    assert(items.length === count, `hash of ${count} fields has ${items.length}`)
+    return answer(items)
+  }
+  return answerRange(transaction, memberRange(hash.entry.slot, version, 1), count, take, finish)
 }
 
 /** The records of all members; null when there are too many for one command. */

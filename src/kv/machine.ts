@@ -14,6 +14,7 @@ import type {
   Need,
   NeedTime,
   QueryContext,
+  Walk,
   Write,
 } from '../base/machine.ts'
 import type { ClientCommand, KvCommand } from './command.ts'
@@ -96,15 +97,17 @@ function query(
   command: KvCommand,
   context: QueryContext,
   limits: KvLimits,
-): Done<Reply> | Need | NeedTime {
+): Done<Reply> | Need | NeedTime | Walk<Reply> {
   assert(command.kind !== 'transaction', 'a transaction is not a query')
-  const transaction = new KvTransaction(view, context, context.clockMs, limits)
+  const transaction = new KvTransaction(view, context, context.clockMs, limits, true)
   const reply =
     command.kind === 'client'
       ? queryClient(transaction, command.args)
       : waitingWork(transaction, command, context.clockMs)
   if (transaction.isWaiting) return transaction.need()
   if (transaction.needTimeMs > context.timeMs) return { kind: 'needTime', timeMs: transaction.needTimeMs }
+  const walk = transaction.walk()
+  if (walk !== null) return walk
   assert(reply !== undefined, 'a query stopped although nothing was missing')
   return { kind: 'done', reply, writes: NO_WRITES, clearsData: false }
 }

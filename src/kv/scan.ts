@@ -12,13 +12,13 @@ import { typeName } from './generic.ts'
 import { matchesEverything, matchesGlob } from './glob.ts'
 import { parseInteger } from './integers.ts'
 import { keyOfKeyRecord, keyRecordRange, positionOfKeyRecord, SCAN_POSITION_END } from './record-keys.ts'
-import { type ErrorReply, error, type Reply } from './reply.ts'
+import type { ErrorReply, Reply } from './reply.ts'
 import type { KvTransaction } from './transaction.ts'
-import { readAll } from './whole-range.ts'
+import { answerRange } from './whole-range.ts'
 
 const COUNT_DEFAULT = 10
 /** COUNT is a hint; more than this is not read at once. */
-const COUNT_MAX = 100_000
+const COUNT_MAX = 5_000
 /** Keys of one slot with one hash; so many don't happen. */
 const SAME_HASH_MAX = 16_000_000
 /** How far RANDOMKEY looks for a key among expired ones. */
@@ -27,8 +27,6 @@ const RANDOM_PAGES_MAX = 16
 /** A cursor of Redis is 64 bits, so a longer text is none. */
 const CURSOR_DIGITS_MAX = 20
 const CURSOR_MAX = 0xffff_ffff_ffff_ffffn
-
-const TOO_MANY_KEYS = error('ERR too many keys for one reply, use SCAN')
 
 type ScanOptions = {
   readonly count: number
@@ -62,16 +60,17 @@ export function scanKeys(
 export function allKeys(transaction: KvTransaction, pattern: ByteString): Reply | undefined {
   const count = transaction.keyCount()
   if (count === undefined) return undefined
-  const records = readAll(transaction, keyRecordRange(0, SCAN_POSITION_END, 1), count)
-  if (records === undefined) return undefined
-  if (records === null) return TOO_MANY_KEYS
   const options = {
     count,
     pattern: matchesEverything(pattern) ? null : pattern,
     type: null,
     withValues: false,
   }
-  return records.filter((record) => isWanted(transaction, record, options)).map(keyOf)
+  const keys: ByteString[] = []
+  const take = (record: KeyValue): void => {
+    if (isWanted(transaction, record, options)) keys.push(keyOf(record))
+  }
+  return answerRange(transaction, keyRecordRange(0, SCAN_POSITION_END, 1), count, take, () => keys)
 }
 
 /** Some key that is not past its expiry, from a place that the seed decides; null when there is none near. */

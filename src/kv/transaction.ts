@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
-import type { Context, KeyRange, KeyValue, MachineView, Need, Write } from '../base/machine.ts'
+import type { Context, KeyRange, KeyValue, MachineView, Need, Walk, Write } from '../base/machine.ts'
 import { META_PARTITION } from '../base/machine.ts'
 import {
   hashHeader,
@@ -34,6 +34,7 @@ import {
   u64Bytes,
   VERSION_COUNTER_KEY,
 } from './record-keys.ts'
+import type { Reply } from './reply.ts'
 import { hashKey, slotOf } from './slot.ts'
 
 /** A key as the running command sees it; one object per key and execution. */
@@ -50,6 +51,13 @@ export type KeyEntry = {
   leavesTrace: boolean
   /** Of the last change before this command; 0 when nothing is stored. */
   readonly revision: number
+}
+
+/** See `Walk` in base/machine.ts; waiting for logical time is this class's business. */
+export type KvWalk = {
+  readonly range: { readonly from: ByteString; readonly to: ByteString } | null
+  readonly take: (page: readonly KeyValue[]) => void
+  readonly finish: () => Reply | undefined
 }
 
 export type KvLimits = {
@@ -69,6 +77,8 @@ export class KvTransaction {
   readonly timeMs: number
   readonly seed: number
   readonly limits: KvLimits
+  /** Whether what takes long may be answered by a `walk`: a query that stands alone. */
+  readonly mayWalk: boolean
   readonly #view: MachineView
   readonly #clockMs: number
   #needTimeMs = 0
@@ -79,9 +89,11 @@ export class KvTransaction {
   #keyCountChange = 0
   #stamps: Stamp[] | null = null
   #usesRevision = false
+  #walk: KvWalk | null = null
 
   /** `clockMs`: the reader's clock for a query; the logical time itself for a log entry. */
-  constructor(view: MachineView, context: Context, clockMs: number, limits: KvLimits) {
+  constructor(view: MachineView, context: Context, clockMs: number, limits: KvLimits, mayWalk = false) {
+    this.mayWalk = mayWalk
     this.#view = view
     this.timeMs = context.timeMs
     this.seed = context.seed
@@ -252,6 +264,28 @@ export class KvTransaction {
   write(partition: number, recordKey: ByteString, value: ByteString | null): void {
     this.#writes ??= []
     this.#writes.push({ partition, key: recordKey, value })
+  }
+
+  /** The answer is what comes of `walk`; the command returns undefined. */
+  beginWalk(walk: KvWalk): undefined {
+    assert(this.mayWalk && this.#walk === null)
+    this.#walk = walk
+  }
+
+  /** For the host; null when the command is answered without one. */
+  walk(): Walk<Reply> | null {
+    const walk = this.#walk
+    if (walk === null) return null
+    return {
+      kind: 'walk',
+      range: walk.range,
+      take: (page) => {
+        walk.take(page)
+        // Up to the reader's clock, so that its next attempt finds nothing more to wait for.
+        return this.needTimeMs > this.timeMs ? { kind: 'needTime', timeMs: this.#clockMs } : null
+      },
+      finish: walk.finish,
+    }
   }
 
   get isWaiting(): boolean {

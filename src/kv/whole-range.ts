@@ -1,12 +1,31 @@
 /**
- * Reads a range that may be larger than one read should be (KEYS, HGETALL), in as few rounds of the
- * machine contract as possible: normally one.
+ * Reads a range that may be larger than one read should be (KEYS, HGETALL).
  *
- * The answer of such a command is built in memory as a whole, as Redis builds it, and keeps the
- * process busy meanwhile; SCAN is the command that doesn't.
+ * A query that stands alone is a walk as soon as there is much to read: the host shows it the range in
+ * pages, with other work between them. What belongs to an entry of the log, because it writes or stands
+ * in a transaction, must run at once: its records are read in as few rounds of the machine contract as
+ * possible, normally one, and commands that only read are refused where that would hold up everybody.
  */
 import type { KeyRange, KeyValue } from '../base/machine.ts'
-import type { KvTransaction } from './transaction.ts'
+import { type ErrorReply, error, type Reply } from './reply.ts'
+import type { KvTransaction, KvWalk } from './transaction.ts'
+
+/** From here on a walk; below, one page costs less. */
+export const LONG_READ_RECORDS = 2_000
+/** Of one answer: it is built in memory as a whole, as in Redis. */
+const LONG_READ_RECORDS_MAX = 16_000_000
+const LONG_READ_BYTES_MAX = 512 * 1024 * 1024
+/** What a command of a transaction may read: so much is read and answered in a few milliseconds. */
+export const TRANSACTION_READ_RECORDS_MAX = 10_000
+
+const TOO_LONG = error(
+  `ERR the answer has more than ${LONG_READ_RECORDS_MAX} elements or ${LONG_READ_BYTES_MAX} bytes: ` +
+    'read it in parts, with SCAN or HSCAN',
+)
+const TOO_LONG_IN_TRANSACTION = error(
+  `ERR a command of a transaction reads at most ${TRANSACTION_READ_RECORDS_MAX} keys or fields: ` +
+    'send it outside of MULTI, or read in parts with SCAN or HSCAN',
+)
 
 /** Records of one range read. */
 const PAGE_RECORDS_MAX = 1_048_576
@@ -37,4 +56,51 @@ export function readAll(
     from = `${(records[records.length - 1] as KeyValue).key}\x00`
   }
   return null
+}
+
+/**
+ * Shows every record of a range of about `expectedCount` records to `take`; the reply is what `finish`
+ * then makes of them. Of a walk `finish` may return undefined, to be called again.
+ */
+export function answerRange(
+  transaction: KvTransaction,
+  range: KeyRange,
+  expectedCount: number,
+  take: (record: KeyValue) => void,
+  finish: () => Reply | undefined,
+): Reply | undefined {
+  if (transaction.mayWalk && expectedCount >= LONG_READ_RECORDS) {
+    return transaction.beginWalk(makeWalk(range, take, finish))
+  }
+  if (expectedCount > TRANSACTION_READ_RECORDS_MAX) return TOO_LONG_IN_TRANSACTION
+  const records = readAll(transaction, range, expectedCount)
+  if (records === undefined) return undefined
+  if (records === null) return TOO_LONG_IN_TRANSACTION
+  for (const record of records) take(record)
+  let reply = finish()
+  while (reply === undefined) reply = finish()
+  return reply
+}
+
+function makeWalk(
+  range: KeyRange,
+  take: (record: KeyValue) => void,
+  finish: () => Reply | undefined,
+): KvWalk {
+  let records = 0
+  let bytes = 0
+  let refusal: ErrorReply | null = null
+  return {
+    range: { from: range.from, to: range.to },
+    take: (page) => {
+      if (refusal !== null) return
+      records += page.length
+      for (const record of page) {
+        bytes += record.key.length + record.value.length
+        take(record)
+      }
+      if (records > LONG_READ_RECORDS_MAX || bytes > LONG_READ_BYTES_MAX) refusal = TOO_LONG
+    },
+    finish: () => refusal ?? finish(),
+  }
 }

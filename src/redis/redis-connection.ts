@@ -10,6 +10,8 @@
  * sent, no further request is read and the owner is told to pause the socket. Answers that come
  * meanwhile wait as replies, not as encoded copies.
  *
+ * A large reply is encoded in pieces, some in each turn, as far as the client takes them.
+ *
  * A client that sends nothing more gets all it asked for answered, then the connection closes.
  *
  * Failure: bytes that are no request are answered with Redis' error once everything before them
@@ -33,7 +35,7 @@ import {
   WATCH_IN_MULTI,
 } from './redis-errors.ts'
 import type { RedisSession } from './redis-session.ts'
-import { appendReply, encodeScalar, type RespVersion } from './resp-encoder.ts'
+import { appendReply, encodeScalar, isLarge, piecesOf, type RespVersion } from './resp-encoder.ts'
 import { createRespParser, type RespParser } from './resp-parser.ts'
 import type { ServerFacts } from './server-facts.ts'
 import { watchKeys } from './watch-keys.ts'
@@ -44,6 +46,8 @@ export const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 export const MAX_OUTPUT_BYTES_RESTRICTED = 1024
 /** Output is handed over early at this size, so that large replies never form one huge string. */
 const SPILL_BYTES = 256 * 1024
+/** Of a large reply: encoding so much takes a millisecond or two. */
+const LARGE_BYTES_PER_TURN = 256 * 1024
 
 export type RedisConnectionOptions = {
   readonly session: RedisSession
@@ -57,6 +61,8 @@ export type RedisConnectionOptions = {
   readonly bufferedBytes: () => number
   /** Runs once, when the events of this turn have been handled. */
   readonly endOfTurn: (run: () => void) => void
+  /** Runs once, when others had their turn. */
+  readonly laterTurn: (run: () => void) => void
   /** Stop reading from the client, or go on. */
   readonly pauseChanged: (isPaused: boolean) => void
   /** Send what was written, then close. Called once. */
@@ -106,6 +112,9 @@ class Connection implements RedisConnection {
   /** Replies that can't leave yet, by request number. */
   readonly #held = new Map<number, HeldReply>()
   #output: ByteString = ''
+  /** What is left of the oldest request's reply, when that is a large one. */
+  #large: Iterator<ByteString, void> | null = null
+  #isLargeScheduled = false
   #bufferedBytes = 0
 
   #state: 'open' | 'ending' | 'closed' = 'open'
@@ -163,6 +172,7 @@ class Connection implements RedisConnection {
   closed(): void {
     this.#state = 'closed'
     this.#held.clear()
+    this.#large = null
     this.#output = ''
   }
 
@@ -375,11 +385,41 @@ class Connection implements RedisConnection {
   }
 
   #append(reply: Reply, form: ReplyForm): void {
+    if (form !== 0 && isLarge(reply)) {
+      this.#large = piecesOf(reply, form)
+      this.#scheduleLarge()
+      return
+    }
     this.#head++
     if (form === 0) return
     const bytes = encodeScalar(reply, form)
     if (bytes !== null) this.#appendBytes(bytes)
     else appendReply(reply, form, (piece) => this.#appendBytes(piece))
+  }
+
+  #scheduleLarge(): void {
+    if (this.#isLargeScheduled) return
+    this.#isLargeScheduled = true
+    this.#options.laterTurn(() => {
+      this.#isLargeScheduled = false
+      this.#appendLarge()
+      this.#proceed()
+    })
+  }
+
+  #appendLarge(): void {
+    this.#bufferedBytes = this.#options.bufferedBytes()
+    for (let bytes = 0; bytes < LARGE_BYTES_PER_TURN && !this.#isOverfull(); ) {
+      const piece = this.#large?.next()
+      if (piece === undefined) return
+      if (piece.done === true) {
+        this.#large = null
+        this.#head++
+        return
+      }
+      bytes += piece.value.length
+      this.#appendBytes(piece.value)
+    }
   }
 
   #appendBytes(bytes: ByteString): void {
@@ -402,6 +442,7 @@ class Connection implements RedisConnection {
     const canResume = this.#isPaused && !this.#mustPause()
     const canReply = this.#held.has(this.#head) && !this.#isOverfull()
     if (canResume || canReply) this.#scheduleProceed()
+    if (this.#large !== null && !this.#isOverfull()) this.#scheduleLarge()
     // While it is paused, the parser may hold requests that came before the end.
     const isLast = this.#state === 'ending' || (this.#isInputEnded && !this.#isPaused)
     if (this.#state !== 'closed' && isLast && this.#head === this.#nextRequest) {

@@ -22,12 +22,16 @@
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import { unreachable } from '../base/unreachable.ts'
-import { OK, type Reply } from '../kv/reply.ts'
+import { type MapReply, OK, type PairsReply, type Reply, type SetReply } from '../kv/reply.ts'
 
 export type RespVersion = 2 | 3
 
 /** Nesting of arrays in one reply; no command of ours comes near. */
 export const MAX_REPLY_DEPTH = 32
+
+/** Elements, or kilobytes, from which on a reply is sent in pieces. */
+const LARGE_WEIGHT = 512
+const PIECE_BYTES = 32 * 1024
 
 /** Takes pieces of output in order. */
 export type Append = (bytes: ByteString) => void
@@ -42,9 +46,20 @@ export function encodeReply(reply: Reply, protocol: RespVersion): ByteString {
   return bytes
 }
 
-/** As `encodeReply`, but in pieces, for replies that may not fit into one string. */
+/** As `encodeReply`, but handed over part by part. */
 export function appendReply(reply: Reply, protocol: RespVersion, append: Append): void {
   appendNested(reply, protocol, append, 0)
+}
+
+/** As `encodeReply`, but in pieces of some kilobytes, made as they are asked for: for large replies. */
+export function* piecesOf(reply: Reply, protocol: RespVersion): Generator<ByteString, void> {
+  yield* nestedPieces(reply, protocol, 0)
+}
+
+/** Whether a reply is so large that it is better sent in pieces. Looks at no more of it than that takes. */
+export function isLarge(reply: Reply): boolean {
+  if (typeof reply === 'string') return reply.length >= LARGE_WEIGHT * 1_024
+  return reply !== null && typeof reply === 'object' && weigh(reply, LARGE_WEIGHT) >= LARGE_WEIGHT
 }
 
 /** The bytes of a reply that holds no other replies; null for arrays, maps and sets. */
@@ -90,28 +105,92 @@ function appendNested(reply: Reply, protocol: RespVersion, append: Append, depth
     append(scalar)
     return
   }
-  assert(typeof reply === 'object' && reply !== null)
-  if (!('kind' in reply)) {
-    append(`*${reply.length}\r\n`)
-    for (const member of reply) appendNested(member, protocol, append, depth + 1)
-  } else if (reply.kind === 'map') {
-    append(protocol === 2 ? `*${reply.entries.length * 2}\r\n` : `%${reply.entries.length}\r\n`)
-    for (const [key, value] of reply.entries) {
-      appendNested(key, protocol, append, depth + 1)
-      appendNested(value, protocol, append, depth + 1)
-    }
-  } else if (reply.kind === 'pairs') {
-    append(`*${protocol === 2 ? reply.entries.length * 2 : reply.entries.length}\r\n`)
-    for (const [key, value] of reply.entries) {
-      if (protocol === 3) append('*2\r\n')
-      appendNested(key, protocol, append, depth + 1)
-      appendNested(value, protocol, append, depth + 1)
-    }
+  const nested = reply as NestedReply
+  append(headerOf(nested, protocol))
+  if (!('kind' in nested)) {
+    for (const member of nested) appendNested(member, protocol, append, depth + 1)
+  } else if (nested.kind === 'set') {
+    for (const member of nested.members) appendNested(member, protocol, append, depth + 1)
   } else {
-    assert(reply.kind === 'set')
-    append(`${protocol === 2 ? '*' : '~'}${reply.members.length}\r\n`)
-    for (const member of reply.members) appendNested(member, protocol, append, depth + 1)
+    for (const [key, value] of nested.entries) {
+      if (protocol === 3 && nested.kind === 'pairs') append('*2\r\n')
+      appendNested(key, protocol, append, depth + 1)
+      appendNested(value, protocol, append, depth + 1)
+    }
   }
+}
+
+function* nestedPieces(reply: Reply, protocol: RespVersion, depth: number): Generator<ByteString, void> {
+  assert(depth < MAX_REPLY_DEPTH, 'reply nested too deeply')
+  if (typeof reply === 'string') {
+    yield `$${reply.length}\r\n`
+    for (let at = 0; at < reply.length; at += PIECE_BYTES) yield reply.slice(at, at + PIECE_BYTES)
+    yield '\r\n'
+    return
+  }
+  const scalar = encodeScalar(reply, protocol)
+  if (scalar !== null) {
+    yield scalar
+    return
+  }
+  const members = membersOf(reply as NestedReply)
+  let piece = headerOf(reply as NestedReply, protocol)
+  const isPaired =
+    protocol === 3 && 'kind' in (reply as NestedReply) && (reply as PairsReply).kind === 'pairs'
+  const append = (bytes: ByteString): void => {
+    piece += bytes
+  }
+  let isFirst = true
+  for (const member of members) {
+    if (isPaired && isFirst) piece += '*2\r\n'
+    isFirst = !isFirst
+    if (isLarge(member)) {
+      yield piece
+      piece = ''
+      yield* nestedPieces(member, protocol, depth + 1)
+    } else appendNested(member, protocol, append, depth + 1)
+    if (piece.length < PIECE_BYTES) continue
+    yield piece
+    piece = ''
+  }
+  yield piece
+}
+
+type NestedReply = readonly Reply[] | MapReply | PairsReply | SetReply
+
+function headerOf(reply: NestedReply, protocol: RespVersion): ByteString {
+  if (!('kind' in reply)) return `*${reply.length}\r\n`
+  if (reply.kind === 'set') return `${protocol === 2 ? '*' : '~'}${reply.members.length}\r\n`
+  if (protocol === 2) return `*${reply.entries.length * 2}\r\n`
+  return `${reply.kind === 'map' ? '%' : '*'}${reply.entries.length}\r\n`
+}
+
+/** Keys and values of entries alternate. */
+function membersOf(reply: NestedReply): Iterable<Reply> {
+  if (!('kind' in reply)) return reply
+  return reply.kind === 'set' ? reply.members : alternating(reply.entries)
+}
+
+function* alternating(entries: readonly (readonly [Reply, Reply])[]): Generator<Reply, void> {
+  for (const [key, value] of entries) {
+    yield key
+    yield value
+  }
+}
+
+/** One for each element and each kilobyte; not more than about `enough`. */
+function weigh(reply: Reply, enough: number): number {
+  if (typeof reply === 'string') return 1 + reply.length / 1_024
+  if (reply === null || typeof reply !== 'object') return 1
+  if ('kind' in reply && reply.kind !== 'map' && reply.kind !== 'pairs' && reply.kind !== 'set') {
+    return 'text' in reply ? 1 + reply.text.length / 1_024 : 1
+  }
+  let weight = 1
+  for (const member of membersOf(reply)) {
+    weight += weigh(member, enough - weight)
+    if (weight >= enough) break
+  }
+  return weight
 }
 
 // Errors quote what the client sent; a line end in there would end the reply early.

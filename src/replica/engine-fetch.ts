@@ -22,6 +22,8 @@ export type FetchedRange = {
   readonly range: KeyRange
   readonly records: readonly KeyValue[]
   readonly exhausted: boolean
+  /** The value of one of its records. */
+  readonly valueOf: (key: ByteString) => ByteString | undefined
 }
 
 /** Under which names the engine has the state now, and what is newer than the engine. */
@@ -29,6 +31,8 @@ export type FetchedFor = {
   readonly keys: EngineKeys
   /** How many records of a range are not in the engine as it is. */
   changesIn(range: KeyRange): number
+  /** Where reading a range may begin: what the engine has before that is deleted. */
+  beginOf(range: KeyRange): ByteString
 }
 
 export async function fetchOnce(
@@ -41,7 +45,7 @@ export async function fetchOnce(
   const engineKeys = state.keys
   const [found, readRanges] = await Promise.all([
     engine.getMany(keys.map((key) => engineKeys.of(key))),
-    Promise.all(ranges.map((range) => fetchRange(engine, range, engineKeys, state.changesIn(range)))),
+    Promise.all(ranges.map((range) => fetchRange(engine, range, engineKeys, state))),
   ])
   const values = new Map<ByteString, ByteString | null>()
   keys.forEach((key, at) => values.set(key, found[at] ?? null))
@@ -52,14 +56,39 @@ async function fetchRange(
   engine: Engine,
   range: KeyRange,
   engineKeys: EngineKeys,
-  changes: number,
+  state: FetchedFor,
 ): Promise<FetchedRange> {
-  const limit = range.limit + changes + RANGE_SLACK
+  const from = state.beginOf(range)
+  const limit = range.limit + state.changesIn({ ...range, from }) + RANGE_SLACK
   const found = await engine.range({
-    from: engineKeys.of(range.from),
+    from: engineKeys.of(from),
     to: engineKeys.of(range.to),
     limit,
   })
   const records = found.map(({ key, value }) => ({ key: engineKeys.machineKeyOf(key), value }))
-  return { range, records, exhausted: found.length < limit }
+  return { range, records, exhausted: found.length < limit, valueOf: lookUpIn(records) }
+}
+
+/** The map is made when it is asked for: most ranges are only read. */
+function lookUpIn(records: readonly KeyValue[]): (key: ByteString) => ByteString | undefined {
+  let values: ReadonlyMap<ByteString, ByteString> | null = null
+  return (key) => {
+    values ??= new Map(records.map((record) => [record.key, record.value]))
+    return values.get(key)
+  }
+}
+
+/** What the engine had for a key, among all that was fetched; undefined when it was not asked. */
+export function fetchedValue(fetched: Fetched, key: ByteString): ByteString | null | undefined {
+  const value = fetched.values.get(key)
+  if (value !== undefined) return value
+  for (const { range, valueOf } of fetched.ranges) {
+    const found = key >= range.from && key < range.to ? valueOf(key) : undefined
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+export function isSameRange(left: KeyRange, right: KeyRange): boolean {
+  return left.from === right.from && left.to === right.to && left.limit === right.limit
 }

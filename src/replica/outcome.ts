@@ -15,6 +15,8 @@ export type Failure =
 
 /** Exactly one of the two is called, exactly once, never inside the call that hands the responder over. */
 export interface Responder<Reply> {
+  /** Perhaps before: a read takes long, and goes on for as long as it takes. */
+  begun?(): void
   reply(reply: Reply): void
   fail(failure: Failure): void
 }

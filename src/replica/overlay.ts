@@ -85,6 +85,15 @@ export class Overlay {
     return count
   }
 
+  /** The smallest key in [from, to) under which there is something to be written; `to` when there is none. */
+  firstPutIn(from: ByteString, to: ByteString): ByteString {
+    let first = to
+    for (const records of this.#layersFor(from)) {
+      for (const [key, value] of records) if (value !== null && key >= from && key < first) first = key
+    }
+    return first
+  }
+
   /**
    * Lays the overlay over engine records of the same range. `exhausted`: the engine had no more.
    * Undefined when deletions left fewer than `range.limit` and the engine may have more.

@@ -3,13 +3,14 @@
  * and only one round is asked for at a time, so that under load rounds carry many reads.
  *
  * A granted read runs as soon as the granted index is applied. A read whose answer depends on
- * logical time that has not come yet (`needTime`) waits until the leader has advanced it.
+ * logical time that has not come yet (`needTime`) waits until the leader has advanced it. One that
+ * takes longer than a turn (`walk`) goes on beside all others (walker.ts).
  *
  * Failure model: an engine that fails stops the replica (`onFailure`). A machine that throws on a
  * query fails that read alone: it would throw on every replica that the read is tried on.
  */
 import type { LogIndex } from '../base/log-entry.ts'
-import type { Machine } from '../base/machine.ts'
+import type { Done, Machine, NeedTime } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
 import { EngineFault } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
@@ -17,13 +18,19 @@ import type { Raft } from '../raft/raft.ts'
 import { ExecutionView } from './execution.ts'
 import type { Failure, Responder } from './outcome.ts'
 import type { StateStore } from './state-store.ts'
+import { type LongRead, Walker } from './walker.ts'
 
 /** Main-loop time one run of granted reads may take before other events get their turn. */
 const SLICE_MS = 4
 /** Reads between two looks at the clock. */
 const READS_PER_CLOCK_READ = 64
 
-type PendingRead<Command, Reply> = { readonly command: Command; readonly responder: Responder<Reply> }
+type PendingRead<Command, Reply> = {
+  readonly command: Command
+  readonly responder: Responder<Reply>
+  /** Of a long read that had to wait for logical time: it would find something new to wait for each time. */
+  readonly clockMs?: number
+}
 
 type Round<Command, Reply> = {
   readonly context: number
@@ -51,6 +58,7 @@ export class Reader<Command, Reply> {
   readonly #callbacks: ReaderCallbacks
   /** For reads that memory answers: it never fetches, so all can share it. */
   readonly #memoryView: ExecutionView
+  readonly #walker: Walker<Command, Reply>
   #waiting: PendingRead<Command, Reply>[] = []
   #asked: Round<Command, Reply> | null = null
   #granted: Round<Command, Reply>[] = []
@@ -75,6 +83,10 @@ export class Reader<Command, Reply> {
     this.#readsMax = readsMax
     this.#callbacks = callbacks
     this.#memoryView = new ExecutionView(store)
+    this.#walker = new Walker(machine, store, world.clock, {
+      onEnd: (read, end) =>
+        end.kind === 'error' ? this.#failRead(read, end.error) : this.#settle(read, end),
+    })
   }
 
   get openReads(): number {
@@ -148,7 +160,7 @@ export class Reader<Command, Reply> {
     )
   }
 
-  /** Fails everything that is not being executed already. */
+  /** Fails everything but the reads that are waiting for the engine's next answer. */
   failAll(failure: Failure): void {
     const rounds = this.#asked === null ? this.#granted : [...this.#granted, this.#asked]
     this.#granted = []
@@ -157,6 +169,7 @@ export class Reader<Command, Reply> {
     this.#waiting = []
     for (const round of rounds) this.#failReads(round.reads.slice(round.nextRead), failure)
     this.#failReads(waiting, failure)
+    this.#failReads(this.#walker.takeAll(), failure)
     this.failUntilTime(failure)
   }
 
@@ -204,10 +217,11 @@ export class Reader<Command, Reply> {
 
   #run(read: PendingRead<Command, Reply>): void {
     // Read once: a machine that asks for ranges up to now must ask for the same ones in every round.
-    const clockMs = this.#world.clock.wallMs()
+    const clockMs = read.clockMs ?? this.#world.clock.wallMs()
     const outcome = this.#query(read, this.#memoryView, clockMs)
     if (outcome === null) return
     if (outcome.kind === 'need') void this.#runWithFetches(read, clockMs)
+    else if (outcome.kind === 'walk') this.#walk(read, clockMs)
     else this.#settle(read, outcome)
   }
 
@@ -218,6 +232,7 @@ export class Reader<Command, Reply> {
       view.refresh()
       const outcome = this.#query(read, view, clockMs)
       if (outcome === null) return
+      if (outcome.kind === 'walk') return this.#walk(read, clockMs)
       if (outcome.kind !== 'need') return this.#settle(read, outcome)
       try {
         await view.fulfil(outcome.keys, outcome.ranges)
@@ -226,6 +241,11 @@ export class Reader<Command, Reply> {
         return
       }
     }
+  }
+
+  #walk({ command, responder }: PendingRead<Command, Reply>, clockMs: number): void {
+    const long: LongRead<Command, Reply> = { command, responder, clockMs, seed: this.#lastContext }
+    this.#walker.add(long)
   }
 
   /** Null when the machine threw; the read is answered then. */
@@ -248,12 +268,7 @@ export class Reader<Command, Reply> {
     else this.#world.logger.error('a read failed', { error: error instanceof Error ? error.stack : error })
   }
 
-  #settle(
-    read: PendingRead<Command, Reply>,
-    outcome:
-      | { readonly kind: 'done'; readonly reply: Reply }
-      | { readonly kind: 'needTime'; readonly timeMs: number },
-  ): void {
+  #settle(read: PendingRead<Command, Reply>, outcome: Done<Reply> | NeedTime): void {
     if (outcome.kind === 'done') {
       this.#readsOpen -= 1
       read.responder.reply(outcome.reply)

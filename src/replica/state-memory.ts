@@ -9,7 +9,8 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import { type KeyRange, type KeyValue, META_PARTITION, type Write } from '../base/machine.ts'
 import type { EngineOperation } from '../env/engine.ts'
-import type { Fetched } from './engine-fetch.ts'
+import { EmptyStretches } from './empty-stretches.ts'
+import { type Fetched, type FetchedRange, fetchedValue, isSameRange } from './engine-fetch.ts'
 import {
   APPLIED_KEY,
   type AppliedRecord,
@@ -35,6 +36,7 @@ const NO_KEYS: readonly ByteString[] = []
 export class StateMemory {
   readonly #overlay = new Overlay()
   readonly #cache: ValueCache
+  readonly #emptyStretches = new EmptyStretches()
   #hash: StoredHash
   #keys: EngineKeys
   #nextEpoch: number
@@ -95,6 +97,10 @@ export class StateMemory {
     return this.#overlay.countIn(range)
   }
 
+  beginOf(range: KeyRange): ByteString {
+    return this.#emptyStretches.beginOf(range.from, range.to)
+  }
+
   /** Only what is current: no flush began since the fetch. */
   keep(fetched: Fetched): void {
     for (const [key, value] of fetched.values) {
@@ -113,8 +119,10 @@ export class StateMemory {
       if (before === write.value) continue
       if (before !== null) this.#hash.subtract(write.partition, write.key, before)
       if (write.value !== null) this.#hash.add(write.partition, write.key, write.value)
+      if (write.value !== null) this.#emptyStretches.put(write.key)
       this.#overlay.set(write.key, write.value)
     }
+    if (!clearsData) for (const range of fetched?.ranges ?? []) this.#learnStretch(range)
   }
 
   /** Keys whose old value is needed and not in memory. */
@@ -165,6 +173,7 @@ export class StateMemory {
   install(applied: AppliedRecord, hash: StoredHash): void {
     this.#overlay.reset()
     this.#cache.clear()
+    this.#emptyStretches.clear()
     this.#hash = hash
     this.#keys = makeEngineKeys(applied.epochs)
     this.#clearedEpochs = []
@@ -182,7 +191,14 @@ export class StateMemory {
     // Looking one up must not make room for it at the cost of another that was found known before.
     const changed = this.#overlay.get(write.key)
     const known = changed !== undefined ? changed : this.#cache.peek(write.key)
-    return known !== undefined ? known : fetched?.values.get(write.key)
+    return known !== undefined || fetched === null ? known : fetchedValue(fetched, write.key)
+  }
+
+  /** Of a range that an entry has read: entries delete what they have read. */
+  #learnStretch({ range, records, exhausted }: FetchedRange): void {
+    const left = records.find(({ key }) => this.#overlay.get(key) !== null)
+    const end = left?.key ?? (exhausted ? range.to : (records.at(-1)?.key ?? range.from))
+    this.#emptyStretches.learn(range.from, this.#overlay.firstPutIn(range.from, end))
   }
 
   /** Bookkeeping outlives a clearing, but the cache, which may be all that knows it, does not. */
@@ -202,6 +218,7 @@ export class StateMemory {
     this.#keys = makeEngineKeys({ data: this.allocateEpoch(), meta: this.#keys.epochs.meta })
     this.#overlay.clearData()
     this.#cache.clear()
+    this.#emptyStretches.clear()
     this.#hash.clearData()
   }
 
@@ -222,8 +239,4 @@ export class StateMemory {
     operations.push({ kind: 'put', key: APPLIED_KEY, value: encodeApplied(applied) })
     return operations
   }
-}
-
-function isSameRange(left: KeyRange, right: KeyRange): boolean {
-  return left.from === right.from && left.to === right.to && left.limit === right.limit
 }

@@ -27,6 +27,7 @@ import {
   makeEngineKeys,
   metaEpochs,
 } from './engine-records.ts'
+import { FrozenState } from './frozen-state.ts'
 import { type Batch, StateMemory } from './state-memory.ts'
 import type { StoredHash } from './stored-hash.ts'
 
@@ -258,6 +259,12 @@ export class StateStore {
     await this.flushAll()
     // The applied record inside the view tells what it covers: a flush may have come between.
     return { view: await this.#engine.snapshot(), keys: this.#memory.keys }
+  }
+
+  /** As `snapshot`, to be read under the epochs of what it covers. */
+  async freeze(): Promise<FrozenState> {
+    const { view } = await this.snapshot()
+    return FrozenState.open(view)
   }
 
   /** For records that are not part of the state yet: see `install`. */

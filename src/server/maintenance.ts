@@ -1,6 +1,7 @@
 /**
  * The leader's housekeeping of a data group: proposes what logical time has made due. All of it
- * goes through the log, in small pieces, so that every replica does the same and no client waits.
+ * goes through the log, in small pieces, so that every replica does the same and no client waits long.
+ * How many pieces at once follows from how much there is and how long the last ones took.
  */
 import type { Clock, Timer } from '../env/clock.ts'
 import type { KvCommand, MaintenanceCommand } from '../kv/command.ts'
@@ -9,12 +10,16 @@ import type { Group } from '../replica/group.ts'
 
 type Duty = { readonly command: MaintenanceCommand & { readonly limit: number }; readonly everyMs: number }
 
-/** Records of one log entry: small enough that applying it takes a few milliseconds. */
+/** Records of one command: executing it takes a few milliseconds, and other work comes between two of them. */
 const DUTIES: readonly Duty[] = [
   { command: { kind: 'expireDue', limit: 200 }, everyMs: 100 },
-  { command: { kind: 'collectGarbage', limit: 500 }, everyMs: 200 },
+  { command: { kind: 'collectGarbage', limit: 200 }, everyMs: 200 },
   { command: { kind: 'expireSessions', limit: 200 }, everyMs: 60_000 },
 ]
+/** Commands of one round, which is one entry of the log: twice as many next time while there is more to do. */
+const ROUND_COMMANDS_MAX = 32
+/** Whoever writes waits behind a round: one that took longer is followed by a smaller one. */
+const ROUND_MS = 60
 const COMMAND_BYTES = 16
 
 export class Maintenance {
@@ -66,15 +71,33 @@ export class Maintenance {
     })
   }
 
-  #work(group: Group<KvCommand, Reply>, duty: Duty, name: string): void {
-    group.propose(duty.command, COMMAND_BYTES, {
-      reply: (done) => {
-        const isMore =
-          typeof done === 'number' && done >= duty.command.limit && group.isLeader && !this.#isStopped
-        if (isMore) this.#work(group, duty, name)
-        else this.#busy.delete(name)
-      },
-      fail: () => this.#busy.delete(name),
-    })
+  /** One round after the other until less is found than was looked for. */
+  #work(group: Group<KvCommand, Reply>, duty: Duty, name: string, commands = 1): void {
+    const { limit } = duty.command
+    const beginMs = this.#clock.monotonicMs()
+    let missing = commands
+    let isMore = true
+    const end = (isFull: boolean): void => {
+      missing -= 1
+      isMore &&= isFull
+      if (missing > 0) return
+      if (!isMore || !group.isLeader || this.#isStopped) {
+        this.#busy.delete(name)
+        return
+      }
+      const tookMs = this.#clock.monotonicMs() - beginMs
+      this.#work(group, duty, name, nextRound(commands, tookMs))
+    }
+    for (let at = 0; at < commands; at++) {
+      group.propose(duty.command, COMMAND_BYTES, {
+        reply: (done) => end(typeof done === 'number' && done >= limit),
+        fail: () => end(false),
+      })
+    }
   }
+}
+
+function nextRound(commands: number, tookMs: number): number {
+  if (tookMs > ROUND_MS) return Math.max(1, commands >> 1)
+  return Math.min(ROUND_COMMANDS_MAX, commands * 2)
 }

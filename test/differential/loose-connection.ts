@@ -96,6 +96,8 @@ export type LooseConnection = {
   bufferedBytes: number
   receive(bytes: ByteString): void
   endTurn(): void
+  /** Whether anything waits for the end of a turn, or for a later one. */
+  readonly isWaiting: boolean
   /** Everything written since the last call. */
   take(): ByteString
 }
@@ -125,6 +127,9 @@ export function connectLoosely(
       turnEnds = []
       for (const run of due) run()
     },
+    get isWaiting() {
+      return turnEnds.length > 0
+    },
     take: () => loose.writes.splice(0).join(''),
   }
   const connection = createRedisConnection({
@@ -139,6 +144,7 @@ export function connectLoosely(
     write: (bytes) => loose.writes.push(bytes),
     bufferedBytes: () => loose.bufferedBytes,
     endOfTurn: (run) => turnEnds.push(run),
+    laterTurn: (run) => turnEnds.push(run),
     pauseChanged: (isPaused) => loose.events.push(isPaused ? 'pause' : 'resume'),
     end: () => loose.events.push('end'),
     destroy: () => loose.events.push('destroy'),

@@ -56,7 +56,8 @@ export async function startMachineEndpoint(): Promise<RunningServer> {
     const client = connectLoosely(facts, execute, { transact })
     socket.on('data', (chunk: Buffer) => {
       client.connection.receive(chunk)
-      client.endTurn()
+      do client.endTurn()
+      while (client.isWaiting)
       host.execute({ kind: 'expireDue', limit: EXPIRE_LIMIT }, nextContext())
       const output = client.take()
       if (output !== '') socket.write(output, 'latin1')

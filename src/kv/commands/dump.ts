@@ -1,11 +1,19 @@
 /** DUMP key */
 import type { ByteString } from '../../base/bytes.ts'
+import type { KeyValue } from '../../base/machine.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
-import { dumpHash, dumpString } from '../dump/dump-writer.ts'
+import { DumpWriter, RdbType } from '../dump/dump-writer.ts'
 import { STRING_TOO_LONG } from '../errors.ts'
-import { memberOf, readMemberRange, TOO_MANY_FIELDS } from '../hashes.ts'
-import { hashHeader, recordType, stringValue, ValueType } from '../record.ts'
+import { memberOf } from '../hashes.ts'
+import { type HashHeader, hashHeader, recordType, stringValue, ValueType } from '../record.ts'
+import { memberRange } from '../record-keys.ts'
+import type { Reply } from '../reply.ts'
 import { isTooLong } from '../strings.ts'
+import type { KvTransaction } from '../transaction.ts'
+import { answerRange } from '../whole-range.ts'
+
+/** The checksum of more than this takes too long for one turn. */
+const LONG_VALUE_BYTES = 512 * 1024
 
 export const dumpCommand: KvCommandSpec = {
   info: {
@@ -25,11 +33,34 @@ export const dumpCommand: KvCommandSpec = {
     const entry = transaction.open(args[1] as ByteString)
     if (entry === undefined) return undefined
     if (entry.live === null) return null
-    if (recordType(entry.live) === ValueType.string) return dumpString(stringValue(entry.live))
-    const records = readMemberRange(transaction, entry.slot, hashHeader(entry.live))
-    if (records === undefined) return undefined
-    if (records === null) return TOO_MANY_FIELDS
-    const bytes = records.reduce((sum, { key, value }) => sum + key.length + value.length, 0)
-    return isTooLong(transaction, bytes) ? STRING_TOO_LONG : dumpHash(records.map(memberOf))
+    if (recordType(entry.live) === ValueType.string) return dumpString(transaction, stringValue(entry.live))
+    return dumpHash(transaction, entry.slot, hashHeader(entry.live))
   },
+}
+
+function dumpString(transaction: KvTransaction, value: ByteString): Reply | undefined {
+  const writer = new DumpWriter(RdbType.string)
+  writer.addString(value)
+  const finish = (): Reply | undefined => writer.finish()
+  if (transaction.mayWalk && value.length > LONG_VALUE_BYTES)
+    return transaction.beginWalk({ range: null, take: () => {}, finish })
+  let dump = finish()
+  while (dump === undefined) dump = finish()
+  return dump
+}
+
+function dumpHash(
+  transaction: KvTransaction,
+  slot: number,
+  { version, count }: HashHeader,
+): Reply | undefined {
+  const writer = new DumpWriter(RdbType.hash)
+  writer.addCount(count)
+  const take = (record: KeyValue): void => {
+    if (isTooLong(transaction, writer.bytes)) return
+    for (const bytes of memberOf(record)) writer.addString(bytes)
+  }
+  const finish = (): Reply | undefined =>
+    isTooLong(transaction, writer.bytes) ? STRING_TOO_LONG : writer.finish()
+  return answerRange(transaction, memberRange(slot, version, 1), count, take, finish)
 }

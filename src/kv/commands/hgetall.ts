@@ -2,7 +2,7 @@
 
 import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
-import { readMembers } from '../hashes.ts'
+import { answerMembers } from '../hashes.ts'
 
 export const hgetallCommand: KvCommandSpec = {
   info: {
@@ -19,8 +19,11 @@ export const hgetallCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
-    const members = readMembers(transaction, args[1] as ByteString)
-    if (members === undefined || 'kind' in members) return members
-    return { kind: 'map', entries: members }
+    return answerMembers(
+      transaction,
+      args[1] as ByteString,
+      (member) => member,
+      (entries) => ({ kind: 'map', entries }),
+    )
   },
 }

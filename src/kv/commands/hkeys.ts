@@ -2,7 +2,7 @@
 
 import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
-import { readMembers } from '../hashes.ts'
+import { answerMembers } from '../hashes.ts'
 
 export const hkeysCommand: KvCommandSpec = {
   info: {
@@ -19,8 +19,11 @@ export const hkeysCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
-    const members = readMembers(transaction, args[1] as ByteString)
-    if (members === undefined || 'kind' in members) return members
-    return members.map((member) => member[0])
+    return answerMembers(
+      transaction,
+      args[1] as ByteString,
+      ([field]) => field,
+      (fields) => fields,
+    )
   },
 }

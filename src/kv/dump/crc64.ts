@@ -25,16 +25,33 @@ for (let byte = 0; byte < 256; byte++) {
   LOW[byte] = low
 }
 
-/** Eight bytes, the lowest first. */
-export function crc64(bytes: ByteString): ByteString {
-  let high = 0
-  let low = 0
-  for (let at = 0; at < bytes.length; at++) {
-    const index = (low ^ bytes.charCodeAt(at)) & 0xff
-    low = ((low >>> 8) | (high << 24)) ^ (LOW[index] as number)
-    high = (high >>> 8) ^ (HIGH[index] as number)
+/** Takes the bytes in as they come. */
+export class Crc64 {
+  #high = 0
+  #low = 0
+
+  add(bytes: ByteString): void {
+    let high = this.#high
+    let low = this.#low
+    for (let at = 0; at < bytes.length; at++) {
+      const index = (low ^ bytes.charCodeAt(at)) & 0xff
+      low = ((low >>> 8) | (high << 24)) ^ (LOW[index] as number)
+      high = (high >>> 8) ^ (HIGH[index] as number)
+    }
+    this.#high = high
+    this.#low = low
   }
-  return littleEndian(low) + littleEndian(high)
+
+  /** Eight bytes, the lowest first. */
+  get digest(): ByteString {
+    return littleEndian(this.#low) + littleEndian(this.#high)
+  }
+}
+
+export function crc64(bytes: ByteString): ByteString {
+  const sum = new Crc64()
+  sum.add(bytes)
+  return sum.digest
 }
 
 function littleEndian(word: number): ByteString {

@@ -183,6 +183,7 @@ export class RedisService {
       write: (bytes: ByteString) => connection.write(bytes),
       bufferedBytes: () => connection.bufferedBytes,
       endOfTurn: (run) => clock.endOfTurn(run),
+      laterTurn: (run) => clock.setTimer(0, run),
       pauseChanged: (isPaused) => (isPaused || this.#isDraining ? connection.pause() : connection.resume()),
       end: () => connection.end(),
       destroy: () => connection.destroy(),

@@ -216,6 +216,7 @@ export class GroupRouter<Command, Reply> {
   /** Nothing of it is under way that counts. */
   #return(operation: Operation<Command, Reply>): void {
     operation.state = 'waiting'
+    operation.isLong = false
     operation.sentTo = null
     operation.lane?.returned(operation)
   }
@@ -390,13 +391,14 @@ export class GroupRouter<Command, Reply> {
   #sweep(): void {
     const nowMs = this.#options.clock.monotonicMs()
     const sent = this.#sent.filter(isPresent)
-    this.#sent = sent.filter((entry) => entry.untilMs > nowMs)
+    const isOver = ({ operation, untilMs }: Sent<Command, Reply>) => untilMs <= nowMs && !operation.isLong
+    this.#sent = sent.filter((entry) => !isOver(entry))
     for (const entry of sent) {
-      if (entry.untilMs <= nowMs && isPresent(entry)) this.#onUnknown(entry.operation)
+      if (isOver(entry) && isPresent(entry)) this.#onUnknown(entry.operation)
     }
     for (const operation of this.#open) {
       if (operation.deadlineMs > nowMs) break
-      if (!operation.isDone) this.#expire(operation, { kind: 'noLeader' })
+      if (!operation.isDone && !operation.isLong) this.#expire(operation, { kind: 'noLeader' })
     }
     this.#open = this.#open.filter((operation) => !operation.isDone)
     if (this.#open.length > 0) this.#scheduleSweep()

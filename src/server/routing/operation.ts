@@ -3,6 +3,7 @@
  * leader to appear. It is answered exactly once. Attempts that were given up may still end: their
  * answer is still the answer (a write that may be sent twice carries its mark), their failure means nothing.
  */
+import assert from 'node:assert/strict'
 import type { GroupId, ReplicaId } from '../../base/ids.ts'
 import type { Failure, Responder } from '../../replica/outcome.ts'
 import type { WriteLane } from './write-lane.ts'
@@ -65,6 +66,8 @@ export class Operation<Command, Reply> implements Responder<Reply> {
   sentTerm = 0
   /** While `waiting`, outside a lane: when to try again. */
   retryAtMs = 0
+  /** A long read at the local replica: no deadline ends it, the replica does. */
+  isLong = false
   isDone = false
 
   constructor(
@@ -84,6 +87,11 @@ export class Operation<Command, Reply> implements Responder<Reply> {
     this.#owner = owner
     this.#onReply = onReply
     this.#onFailure = onFailure
+  }
+
+  begun(): void {
+    assert(!this.isWrite, 'writes are never long')
+    this.isLong = this.state === 'local'
   }
 
   reply(reply: Reply): void {
