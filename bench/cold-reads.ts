@@ -11,6 +11,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { numberOption } from '../tools/number-option.ts'
 import { fill, printRows, type Row, taskFor, withLoad, withNode } from './own-node.ts'
 
 const PIPELINE = 16
@@ -26,8 +27,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '3' },
   },
 })
-const keys = Number(values.keys)
-const valueBytes = Number(values['value-bytes'])
+const keys = numberOption('--keys', values.keys)
+const valueBytes = numberOption('--value-bytes', values['value-bytes'])
 
 /** Of all files below a directory; they may change meanwhile. */
 function forgetFiles(directory: string): void {
@@ -48,7 +49,7 @@ const rows = await withLoad((client) =>
         await node.terminate()
         if (from === 'the disk') forgetFiles(node.directory)
         await node.start()
-        const extent = { warmUpMs: WARM_UP_MS, measureMs: Number(values.seconds) * 1_000 }
+        const extent = { warmUpMs: WARM_UP_MS, measureMs: numberOption('--seconds', values.seconds) * 1_000 }
         const figures = await client.run(taskFor(node, { test: 'get', keys, valueBytes, pipeline, extent }))
         const { requestsPerSecond, p99Ms, cpuUsPerRequest, residentMib } = figures
         found.push([

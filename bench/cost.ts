@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 import { distribution } from '../test/nemesis/gap-watch.ts'
+import { numberOption } from '../tools/number-option.ts'
 import { describeReading, probeEnvironment, readProbe, resetProbe } from './loop-reading.ts'
 import { printRows, type Row, withNode } from './own-node.ts'
 import { residentMib } from './process-usage.ts'
@@ -68,7 +69,7 @@ async function measureLoop(requests: string): Promise<readonly Row[]> {
 }
 
 printRows([
-  ...(await measureStarts(Number(values.starts))),
+  ...(await measureStarts(numberOption('--starts', values.starts))),
   ...(await measureMemory()),
   ...(await measureLoop(values.requests)),
 ])

@@ -8,6 +8,7 @@
  */
 import { parseArgs } from 'node:util'
 import type { NodeProcess } from '../test/nemesis/node-process.ts'
+import { numberOption } from '../tools/number-option.ts'
 import type { LoadClient } from './load/load-client.ts'
 import { fill, printRows, type Row, taskFor, withLoad, withNode } from './own-node.ts'
 
@@ -34,10 +35,10 @@ const rows = await withLoad((client) =>
     const found: Row[] = []
     const first = { get: 0, set: 0 }
     await warmUp(client, node)
-    for (let keys = FIRST; keys <= Number(values.max); keys *= STEP) {
+    for (let keys = FIRST; keys <= numberOption('--max', values.max); keys *= STEP) {
       await fill(client, node, keys)
       for (const test of ['get', 'set'] as const) {
-        const extent = { warmUpMs: WARM_UP_MS, measureMs: Number(values.seconds) * 1_000 }
+        const extent = { warmUpMs: WARM_UP_MS, measureMs: numberOption('--seconds', values.seconds) * 1_000 }
         const figures = await client.run(taskFor(node, { test, keys, pipeline: PIPELINE, extent }))
         const { cpuUsPerRequest, requestsPerSecond, p99Ms, residentMib } = figures
         if (keys === FIRST) first[test] = cpuUsPerRequest

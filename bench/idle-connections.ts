@@ -11,6 +11,7 @@ import { createConnection, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Endpoint } from '../test/nemesis/node-process.ts'
+import { numberOption } from '../tools/number-option.ts'
 import { printRows, withNode } from './own-node.ts'
 import { cpuMicroseconds, residentMib } from './process-usage.ts'
 
@@ -20,7 +21,7 @@ const AT_ONCE = 100
 const SPARE_CONNECTIONS = 100
 
 const { values } = parseArgs({ options: { connections: { type: 'string', default: '10000' } } })
-const count = Number(values.connections)
+const count = numberOption('--connections', values.connections)
 
 async function connect({ host, port }: Endpoint): Promise<Socket> {
   const socket = createConnection({ host, port })

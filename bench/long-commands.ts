@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { NodeProcess } from '../test/nemesis/node-process.ts'
+import { numberOption } from '../tools/number-option.ts'
 import type { LoadClient } from './load/load-client.ts'
 import { type Answered, fillHash, longReads, longWrites, send } from './long-work.ts'
 import { describeReading, probeEnvironment, readProbe, resetProbe } from './loop-reading.ts'
@@ -37,8 +38,8 @@ const { values } = parseArgs({
     alone: { type: 'boolean', default: false },
   },
 })
-const keys = Number(values.keys)
-const many = Number(values.many)
+const keys = numberOption('--keys', values.keys)
+const many = numberOption('--many', values.many)
 
 type Parts = {
   readonly node: NodeProcess

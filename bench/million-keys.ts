@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { distribution } from '../test/nemesis/gap-watch.ts'
 import type { NodeProcess } from '../test/nemesis/node-process.ts'
 import { connectResp } from '../test/nemesis/resp-connection.ts'
+import { numberOption } from '../tools/number-option.ts'
 import type { LoadClient } from './load/load-client.ts'
 import { fill, printRows, type Row, taskFor, withLoad, withNode } from './own-node.ts'
 import { residentMib } from './process-usage.ts'
@@ -24,7 +25,7 @@ const READY_TARGET = '≤ 3000 ms'
 const { values } = parseArgs({
   options: { keys: { type: 'string', default: '1000000' }, kills: { type: 'string', default: '3' } },
 })
-const keys = Number(values.keys)
+const keys = numberOption('--keys', values.keys)
 
 async function measure(node: NodeProcess, client: LoadClient): Promise<readonly Row[]> {
   const filled = await fill(client, node, keys)
@@ -32,7 +33,7 @@ async function measure(node: NodeProcess, client: LoadClient): Promise<readonly 
   await sleep(IDLE_MS)
   const idle = residentMib([node.pid])
   const starts = { idle: [] as number[], writing: [] as number[] }
-  for (let kill = 0; kill < Number(values.kills); kill++) {
+  for (let kill = 0; kill < numberOption('--kills', values.kills); kill++) {
     starts.idle.push(await killAndStart(node))
     starts.writing.push(await killWhileWriting(node, client))
   }

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LOAD_TESTS, type LoadTest } from '../src/cli/bench/resp-requests.ts'
 import { renderColumns } from '../src/cli/columns.ts'
+import { numberOption } from '../tools/number-option.ts'
 import type { LoadFigures } from './load/load-task.ts'
 import { fill, taskFor, withLoad, withNode } from './own-node.ts'
 
@@ -53,8 +54,8 @@ async function record(directory: string, test: LoadTest): Promise<LoadFigures> {
   return withLoad((client) =>
     withNode({ environment }, async (node) => {
       await fill(client, node, KEYS)
-      const extent = { warmUpMs: WARM_UP_MS, measureMs: Number(values.seconds) * 1_000 }
-      const pipeline = Number(values.pipeline)
+      const extent = { warmUpMs: WARM_UP_MS, measureMs: numberOption('--seconds', values.seconds) * 1_000 }
+      const pipeline = numberOption('--pipeline', values.pipeline)
       const figures = await client.run(taskFor(node, { test, keys: KEYS, pipeline, extent }))
       await node.terminate()
       return figures
@@ -91,7 +92,7 @@ function print(samples: ReadonlyMap<string, number>): void {
   const total = busy.reduce((sum, [, count]) => sum + count, 0)
   const rows = busy
     .toSorted(([, left], [, right]) => right - left)
-    .slice(0, Number(values.top))
+    .slice(0, numberOption('--top', values.top))
     .map(([name, count]) => [`${((count / total) * 100).toFixed(1)} %`, name])
   console.log(renderColumns(['OWN TIME', 'FUNCTION'], rows))
 }
@@ -107,7 +108,7 @@ try {
     `${test}, pipeline ${values.pipeline}, profiled: ${requestsPerSecond.toFixed(0)}/s, ${cpuUsPerRequest.toFixed(1)} µs of all threads per request`,
   )
   const profile = JSON.parse(readFileSync(join(directory, file), 'utf8')) as Profile
-  print(samplesByFunction(profile, Number(values.seconds) * 1_000 + STOP_MS))
+  print(samplesByFunction(profile, numberOption('--seconds', values.seconds) * 1_000 + STOP_MS))
   if (values.keep !== undefined) cpSync(directory, values.keep, { recursive: true })
 } finally {
   rmSync(directory, { recursive: true, force: true })

@@ -3,6 +3,7 @@
  * of one judge until one fails or so much processor time is spent. The last line is the outcome as JSON, for sim/mutants.ts.
  */
 import { parseArgs } from 'node:util'
+import { numberOption } from '../tools/number-option.ts'
 import { JUDGE_NAMES, type JudgeName, judge } from './judges.ts'
 import { chainOf, type ErrorFacts } from './mutants/verdict.ts'
 
@@ -23,7 +24,10 @@ async function main(): Promise<number> {
     console.error(`node sim/judge-main.ts --judge ${JUDGE_NAMES.join('|')} --seeds A..B [--seconds S]`)
     return 2
   }
-  const limitMs = values.seconds === undefined ? Number.POSITIVE_INFINITY : Number(values.seconds) * 1_000
+  const limitMs =
+    values.seconds === undefined
+      ? Number.POSITIVE_INFINITY
+      : numberOption('--seconds', values.seconds) * 1_000
   const outcome = await run(name, Number(range[1]), Number(range[2]), limitMs)
   for (const { name: kind, message, stack } of outcome.failed?.chain ?? []) {
     console.log(stack === '' ? `${kind}: ${message}` : stack)

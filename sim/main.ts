@@ -3,6 +3,7 @@
  * the other or J at a time, and tells the story of the first that fails. Exit code 1 when one failed.
  */
 import { parseArgs } from 'node:util'
+import { numberOption } from '../tools/number-option.ts'
 import { runSeed, type SeedResult } from './run-seed.ts'
 import type { PlanLimits } from './seed-plan.ts'
 import { createRunners, failureOf, type SeedOutcome, type SeedRunner } from './seed-runner.ts'
@@ -35,20 +36,23 @@ async function main(): Promise<number> {
     ...limit('clients', values.clients),
     ...limit('durationMs', values['duration-ms']),
   }
-  const shrinkMs = Number(values['shrink-seconds']) * 1_000
+  const shrinkMs = numberOption('--shrink-seconds', values['shrink-seconds']) * 1_000
   if (values.seed !== undefined) {
     // Who asked for a smaller run has one.
     const isWhole = Object.keys(limits).length === 0
-    return one(Number(values.seed), limits, values.trace, isWhole ? shrinkMs : 0)
+    return one(numberOption('--seed', values.seed), limits, values.trace, isWhole ? shrinkMs : 0)
   }
   const range = /^(\d+)\.\.(\d+)$/.exec(values.seeds ?? '')
   if (range === null) {
     console.error(USAGE)
     return 2
   }
-  const limitMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
+  const limitMs =
+    values.minutes === undefined
+      ? Number.POSITIVE_INFINITY
+      : numberOption('--minutes', values.minutes) * 60_000
   const seeds = { from: Number(range[1]), to: Number(range[2]), limitMs }
-  return many(seeds, Number(values.jobs), values['keep-going'], shrinkMs)
+  return many(seeds, numberOption('--jobs', values.jobs), values['keep-going'], shrinkMs)
 }
 
 function limit(name: keyof PlanLimits, value: string | undefined): PlanLimits {

@@ -11,6 +11,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { numberOption } from '../tools/number-option.ts'
 import { JUDGE_NAMES, type JudgeName } from './judges.ts'
 import type { Mutant } from './mutants/mutant.ts'
 import { MUTANTS } from './mutants/mutant-table.ts'
@@ -48,10 +49,10 @@ async function main(): Promise<number> {
     ({ name }) => (names === null || names.includes(name)) && (!values.quick || kills[name] !== undefined),
   )
   const startMs = performance.now()
-  const trials = await tryAll(chosen, Number(values.jobs), (mutant) =>
+  const trials = await tryAll(chosen, numberOption('--jobs', values.jobs), (mutant) =>
     values.quick
       ? quickAttempts(mutant, kills[mutant.name])
-      : attemptsOf(mutant, Number(values.effort)).filter(({ judge }) =>
+      : attemptsOf(mutant, numberOption('--effort', values.effort)).filter(({ judge }) =>
           values.judges.split(',').includes(judge),
         ),
   )

@@ -8,6 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import { parseArgs } from 'node:util'
+import { numberOption } from '../../tools/number-option.ts'
 import { compareEndpoints } from './compare-endpoints.ts'
 import { startMachineEndpoint } from './machine-endpoint.ts'
 import { startNodes } from './node-endpoint.ts'
@@ -36,11 +37,15 @@ const { values } = parseArgs({
 const missing = redisServerMissing()
 assert.equal(missing, undefined)
 const reference = await startRedisServer(ONE_DATABASE)
-const ours = await start(Number(values.nodes))
+const ours = await start(numberOption('--nodes', values.nodes))
 const startedMs = performance.now()
 let compared = 0
 try {
-  for (let seed = Number(values.seed); compared < Number(values.commands); seed++) {
+  for (
+    let seed = numberOption('--seed', values.seed);
+    compared < numberOption('--commands', values.commands);
+    seed++
+  ) {
     const protocol = seed % 2 === 0 ? '2' : '3'
     const { calls, difference } = await compareEndpoints({
       left: reference.endpoint,

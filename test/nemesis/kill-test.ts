@@ -7,6 +7,7 @@
  * Exit code 1 if anything acknowledged was lost or anything happened twice.
  */
 import { parseArgs } from 'node:util'
+import { numberOption } from '../../tools/number-option.ts'
 import type { Distribution } from './gap-watch.ts'
 import { connectIoredis } from './ioredis-connection.ts'
 import { type KillResult, runKills } from './kill-run.ts'
@@ -36,6 +37,12 @@ function signalOf(name: string): 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' {
   const signal = `SIG${name}`
   if (signal === 'SIGKILL' || signal === 'SIGTERM' || signal === 'SIGSTOP') return signal
   throw new Error(`--signal is KILL, TERM or STOP, not ${name}`)
+}
+
+function connectionOf(client: string): typeof connectResp {
+  if (client === 'plain') return connectResp
+  if (client === 'ioredis') return connectIoredis
+  throw new Error(`--client is plain or ioredis, not ${client}`)
 }
 
 function row(name: string, { count, p50, p90, p99, max }: Distribution): string {
@@ -68,25 +75,26 @@ function summarize(result: KillResult): string {
 
 const cuts = values['power-cut']
   ? await startCutCluster({
-      nodes: Number(values.nodes),
-      seed: Number(values.seed),
+      nodes: numberOption('--nodes', values.nodes),
+      seed: numberOption('--seed', values.seed),
       syncsNothing: values['no-sync'],
     })
   : null
-const cluster = cuts?.cluster ?? (await startCluster({ nodes: Number(values.nodes) }))
+const cluster = cuts?.cluster ?? (await startCluster({ nodes: numberOption('--nodes', values.nodes) }))
 try {
   const result = await runKills(cluster, {
-    kills: Number(values.kills),
+    kills: numberOption('--kills', values.kills),
     signal: signalOf(values.signal),
-    clients: Number(values.clients),
-    seed: Number(values.seed),
-    connect: values.client === 'ioredis' ? connectIoredis : connectResp,
+    clients: numberOption('--clients', values.clients),
+    seed: numberOption('--seed', values.seed),
+    connect: connectionOf(values.client),
     ...(cuts === null ? {} : { afterKill: cuts.cut }),
     onKill: (line) => {
       if (values.verbose) console.error(line, cuts?.reports.at(-1) ?? '')
     },
   })
   console.log(values.json ? JSON.stringify(result, null, 2) : summarize(result))
+  if (result.acknowledged === 0) throw new Error('nothing was acknowledged: the run shows nothing')
   process.exitCode = result.lost.length + result.doubled.length + result.stale.length > 0 ? 1 : 0
 } catch (error) {
   console.error(error)

@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createSimRandom, type SimRandom } from '../../sim/random.ts'
+import { numberOption } from '../../tools/number-option.ts'
 import { compareStopped } from './compare-stopped.ts'
 import { DISK_FAULTS } from './faults/disk-faults.ts'
 import type { Fault } from './faults/fault.ts'
@@ -67,17 +68,17 @@ function* schedule(faults: readonly Fault[], random: SimRandom): Generator<reado
   for (;;) {
     for (const fault of random.shuffle([...faults])) {
       const others = faults.filter(({ family }) => family !== fault.family)
-      const isAlone = others.length === 0 || !random.chance(Number(values.together))
+      const isAlone = others.length === 0 || !random.chance(numberOption('--together', values.together))
       yield isAlone ? [fault] : [fault, random.pick(others)]
     }
   }
 }
 
 async function harm(world: NemesisWorld, report: NemesisReport, faults: readonly Fault[]): Promise<void> {
-  const seed = Number(values.seed)
+  const seed = numberOption('--seed', values.seed)
   const random = createSimRandom(seed)
   const pauses = new PauseWatch(world.cluster.endpoints, seed)
-  const endMs = performance.now() + Number(values.minutes) * 60_000
+  const endMs = performance.now() + numberOption('--minutes', values.minutes) * 60_000
   report.memory(world.memory())
   let round = 0
   try {
@@ -115,11 +116,11 @@ async function main(): Promise<number> {
     // Of a run that was interrupted there is nothing to keep.
     if (existsSync(evidence) && readdirSync(evidence).length === 0) rmdirSync(evidence)
   })
-  const report = new NemesisReport({ seed: Number(values.seed), faults, evidence })
+  const report = new NemesisReport({ seed: numberOption('--seed', values.seed), faults, evidence })
   // A process of ours that still runs must not keep a run that failed from ending.
   const world = await createWorld({
-    nodes: Number(values.nodes),
-    seed: Number(values.seed),
+    nodes: numberOption('--nodes', values.nodes),
+    seed: numberOption('--seed', values.seed),
     isInside: values.inside,
     syncsNothing: values['no-sync'],
   }).catch((error: unknown) => {
