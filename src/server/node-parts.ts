@@ -262,17 +262,20 @@ export class NodeParts implements RunningNode {
     if (this.isStopping) return
     routers.cluster.submit(
       { group: CONTROL_GROUP, isWrite: true, command, bytes: BOOTSTRAP_BYTES, lane: null },
-      // Refused: it was founded before the crash after all.
-      () => {},
-      (failure) => {
-        if (this.isStopping) return
-        if (!isFirst) this.#world.clock.setTimer(BOOTSTRAP_PAUSE_MS, () => this.#bootstrap(clusterId, false))
-        else {
-          const message = `the cluster could not be founded: its first entry was not committed (${failure.kind})`
-          this.#fail(
-            failure.kind === 'storage' ? failure.error : storageError('groupUnavailable', { message }),
-          )
-        }
+      {
+        // Refused: it was founded before the crash after all.
+        reply: () => {},
+        fail: (failure) => {
+          if (this.isStopping) return
+          if (!isFirst)
+            this.#world.clock.setTimer(BOOTSTRAP_PAUSE_MS, () => this.#bootstrap(clusterId, false))
+          else {
+            const message = `the cluster could not be founded: its first entry was not committed (${failure.kind})`
+            this.#fail(
+              failure.kind === 'storage' ? failure.error : storageError('groupUnavailable', { message }),
+            )
+          }
+        },
       },
     )
   }

@@ -124,14 +124,16 @@ export class ControlService {
     const command: ClusterCommand = { kind: 'announce', replicaId: self, node: facts }
     router.submit(
       { group: CONTROL_GROUP, isWrite: true, command, bytes: COMMAND_BYTES, lane: null },
-      (reply) => {
-        this.#isAnnouncing = false
-        this.#isAnnounced = true
-        if (reply.kind === 'refused') onExpelled(expulsion(reply.reason))
-      },
-      (failure) => {
-        this.#isAnnouncing = false
-        logger.warning('this node could not announce its addresses yet', { failure: failure.kind })
+      {
+        reply: (reply) => {
+          this.#isAnnouncing = false
+          this.#isAnnounced = true
+          if (reply.kind === 'refused') onExpelled(expulsion(reply.reason))
+        },
+        fail: (failure) => {
+          this.#isAnnouncing = false
+          logger.warning('this node could not announce its addresses yet', { failure: failure.kind })
+        },
       },
     )
   }
@@ -146,12 +148,14 @@ export class ControlService {
         bytes: COMMAND_BYTES,
         lane: null,
       },
-      // Not founded yet: worth asking again, unlike any other refusal.
-      (reply) =>
-        respond(
-          reply.kind === 'refused' && this.catalog === null ? null : (writer) => writeJson(writer, reply),
-        ),
-      () => respond(null),
+      {
+        // Not founded yet: worth asking again, unlike any other refusal.
+        reply: (reply) =>
+          respond(
+            reply.kind === 'refused' && this.catalog === null ? null : (writer) => writeJson(writer, reply),
+          ),
+        fail: () => respond(null),
+      },
     )
   }
 

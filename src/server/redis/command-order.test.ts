@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Reply } from '../../kv/reply.ts'
 import type { DataRequest, ParsedCommand } from '../../redis/data-request.ts'
-import { CommandOrder } from './command-order.ts'
+import { CommandOrder, type OrderedCommand } from './command-order.ts'
 
 function nameOf(request: DataRequest): string {
   assert.ok(request.kind === 'command')
@@ -12,11 +12,11 @@ function nameOf(request: DataRequest): string {
 class Harness {
   readonly started: string[] = []
   readonly answered: string[] = []
-  readonly #open = new Map<string, (reply: Reply) => void>()
-  readonly order = new CommandOrder((command, _isWrite, respond) => {
-    const name = nameOf(command)
+  readonly #open = new Map<string, OrderedCommand>()
+  readonly order = new CommandOrder((command) => {
+    const name = nameOf(command.request)
     this.started.push(name)
-    this.#open.set(name, respond)
+    this.#open.set(name, command)
   })
 
   send(name: string): void {
@@ -25,9 +25,9 @@ class Harness {
   }
 
   answer(name: string): void {
-    const respond = this.#open.get(name)
-    assert.ok(respond !== undefined, `${name} was not started`)
-    respond(null)
+    const command = this.#open.get(name)
+    assert.ok(command !== undefined, `${name} was not started`)
+    command.reply(null)
   }
 }
 
@@ -63,10 +63,10 @@ test('after everything was answered the next command starts at once', () => {
 
 test('thousands of held commands that are refused at once do not exhaust the stack', () => {
   const answers: Reply[] = []
-  const waiting: ((reply: Reply) => void)[] = []
-  const order = new CommandOrder((command, _isWrite, respond) => {
-    if (nameOf(command) === 'slow') waiting.push(respond)
-    else respond(null)
+  const waiting: OrderedCommand[] = []
+  const order = new CommandOrder((command) => {
+    if (nameOf(command.request) === 'slow') waiting.push(command)
+    else command.fail({ kind: 'overloaded' })
   })
   const add = (name: string, isWrite: boolean): void =>
     order.add({ kind: 'command', info: {}, args: [name] } as unknown as ParsedCommand, isWrite, (reply) =>
@@ -75,6 +75,6 @@ test('thousands of held commands that are refused at once do not exhaust the sta
   add('slow', true)
   for (let count = 0; count < 10_000; count++) add('refused', count % 2 === 1)
   assert.equal(answers.length, 0)
-  waiting[0]?.(null)
+  waiting[0]?.reply(null)
   assert.equal(answers.length, 10_001)
 })

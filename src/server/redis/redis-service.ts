@@ -4,9 +4,8 @@
  */
 import type { ByteString } from '../../base/bytes.ts'
 import { redisErrorLine } from '../../base/error-edges.ts'
-import { type StorageError, storageError, toStorageError } from '../../base/errors.ts'
+import { storageError } from '../../base/errors.ts'
 import type { GroupId } from '../../base/ids.ts'
-import { unreachable } from '../../base/unreachable.ts'
 import { type Clock, sleep, type Timer } from '../../env/clock.ts'
 import type { Address, Connection, Listener, Network } from '../../env/network.ts'
 import type { KvCommand } from '../../kv/command.ts'
@@ -20,9 +19,9 @@ import { createRedisConnection, type RedisConnection } from '../../redis/redis-c
 import { createRedisSession, type RedisSession } from '../../redis/redis-session.ts'
 import type { ServerFacts } from '../../redis/server-facts.ts'
 import type { GroupRouter } from '../routing/group-router.ts'
-import type { OperationFailure } from '../routing/operation.ts'
+import type { OperationRequest } from '../routing/operation.ts'
 import { WriteLane } from '../routing/write-lane.ts'
-import { CommandOrder } from './command-order.ts'
+import { CommandOrder, type OrderedCommand } from './command-order.ts'
 
 export type RedisServiceOptions = {
   readonly clock: Clock
@@ -42,9 +41,8 @@ type Client = {
 }
 
 type Parked = {
-  readonly parsed: DataRequest
-  readonly lane: WriteLane | null
-  readonly respond: (reply: Reply) => void
+  readonly command: OrderedCommand
+  readonly lane: WriteLane
   readonly untilMs: number
 }
 
@@ -172,9 +170,7 @@ export class RedisService {
   #makeProtocol(connection: Connection, session: RedisSession): RedisConnection {
     const { facts, table, clock } = this.#options
     const lane = new WriteLane()
-    const order = new CommandOrder((command, isWrite, respond) =>
-      this.#submit(command, isWrite ? lane : null, respond),
-    )
+    const order = new CommandOrder((command) => this.#submit(command, lane))
     return createRedisConnection({
       session,
       server: facts,
@@ -190,33 +186,24 @@ export class RedisService {
     })
   }
 
-  /** `lane`: of this connection's writes; null for a read. */
-  #submit(parsed: DataRequest, lane: WriteLane | null, respond: (reply: Reply) => void): void {
+  /** `lane`: of this connection's writes. */
+  #submit(command: OrderedCommand, lane: WriteLane): void {
     const router = this.#options.router()
     // Behind those that wait, too: nothing may overtake.
     if (router === null || this.#options.facts.isLoading() || this.#parked.length > 0) {
-      this.#park({ parsed, lane, respond, untilMs: this.#options.clock.monotonicMs() + LOADING_PATIENCE_MS })
+      this.#park({ command, lane, untilMs: this.#options.clock.monotonicMs() + LOADING_PATIENCE_MS })
       return
     }
-    const group = this.#groupOf(parsed)
-    if (group === null) {
-      respond(error(redisErrorLine(storageError('slotNotServed', {}))))
-      return
-    }
-    if (group === 'crossSlot') {
-      respond(CROSS_SLOT)
-      return
-    }
-    const { command, bytes } = toMachine(parsed)
-    router.submit({ group, isWrite: lane !== null, command, bytes, lane }, respond, (failure) =>
-      respond(error(redisErrorLine(failureError(failure)))),
-    )
+    const group = this.#groupOf(command.request)
+    if (group === null) command.reply(error(redisErrorLine(storageError('slotNotServed', {}))))
+    else if (group === 'crossSlot') command.reply(CROSS_SLOT)
+    else router.submit(operationOf(command, group, lane), command)
   }
 
   /** Until the node serves, commands wait: a client that reconnects to a node that just started sees a pause. */
   #park(parked: Parked): void {
     if (this.#parked.length >= PARKED_MAX) {
-      parked.respond(LOADING)
+      parked.command.reply(LOADING)
       return
     }
     this.#parked.push(parked)
@@ -231,8 +218,8 @@ export class RedisService {
       const parked = this.#parked
       this.#parked = []
       for (const entry of parked) {
-        if (isServing) this.#submit(entry.parsed, entry.lane, entry.respond)
-        else if (this.#isDraining || entry.untilMs <= nowMs) entry.respond(LOADING)
+        if (isServing) this.#submit(entry.command, entry.lane)
+        else if (this.#isDraining || entry.untilMs <= nowMs) entry.command.reply(LOADING)
         else this.#parked.push(entry)
       }
       if (this.#parked.length > 0) this.#watchParked()
@@ -270,16 +257,21 @@ function* slotsOf(request: DataRequest): Iterable<number> {
   for (const key of commandKeys(request.info, request.args)) yield slotOf(key)
 }
 
-function toMachine(request: DataRequest): { readonly command: KvCommand; readonly bytes: number } {
+function operationOf(
+  { request, isWrite }: OrderedCommand,
+  group: GroupId,
+  writes: WriteLane,
+): OperationRequest<KvCommand> {
+  const lane = isWrite ? writes : null
   if (request.kind === 'command') {
-    const command = { kind: 'client', args: request.args, session: null } as const
-    return { command, bytes: bytesOf(request.args) }
+    const command: KvCommand = { kind: 'client', args: request.args, session: null }
+    return { group, isWrite, command, bytes: bytesOf(request.args), lane }
   }
   const { watches } = request
   const commands = request.commands.map(({ args }) => args)
   let bytes = bytesOf(watches.map(({ key }) => key)) + watches.length * WATCH_OVERHEAD_BYTES
   for (const args of commands) bytes += bytesOf(args)
-  return { command: { kind: 'transaction', watches, commands, session: null }, bytes }
+  return { group, isWrite, command: { kind: 'transaction', watches, commands, session: null }, bytes, lane }
 }
 
 function bytesOf(args: readonly ByteString[]): number {
@@ -310,28 +302,4 @@ function isWriteRequest(request: DataRequest): boolean {
   const isWrite = info.flags.includes('write')
   writeCommands.set(info, isWrite)
   return isWrite
-}
-
-function failureError(failure: OperationFailure): StorageError {
-  switch (failure.kind) {
-    case 'noLeader':
-      return storageError('noLeader', {})
-    case 'unknown':
-      return storageError('outcomeUnknown', {})
-    case 'overloaded':
-      return storageError('overloaded', {})
-    case 'unhealthy':
-      return storageError('storageNeedsOperator', { message: failure.reason })
-    case 'storage':
-      return toStorageError(failure.error)
-    case 'replyTooLarge':
-      return storageError('valueTooLarge', {
-        message: 'the reply is larger than what nodes send each other in one message',
-        hint: 'Read it in parts (HSCAN, GETRANGE, MGET with fewer keys), or ask the leader directly.',
-      })
-    case 'stopping':
-      return storageError('nodeDraining', {})
-    default:
-      return unreachable(failure)
-  }
 }

@@ -102,8 +102,10 @@ class Hands {
   submit(command: string, isWrite: boolean, lane: WriteLane | null = null): void {
     this.router.submit(
       { group: GROUP, isWrite, command, bytes: 10, lane },
-      (reply) => this.ends.push(`${command}=${reply}`),
-      (failure) => this.ends.push(`${command}!${failure.kind}`),
+      {
+        reply: (reply) => this.ends.push(`${command}=${reply}`),
+        fail: (failure) => this.ends.push(`${command}!${failure.kind}`),
+      },
     )
   }
 

@@ -20,7 +20,13 @@ import type { Group } from '../../replica/group.ts'
 import type { Failure } from '../../replica/outcome.ts'
 import type { Transport } from '../../replica/transport/transport.ts'
 import type { Forwarder } from './forwarder.ts'
-import { Operation, type OperationFailure, type OperationRequest } from './operation.ts'
+import { OpenOperations } from './open-operations.ts'
+import {
+  Operation,
+  type OperationFailure,
+  type OperationRequest,
+  type OperationResponder,
+} from './operation.ts'
 import type { WriteLane } from './write-lane.ts'
 
 export type RouterOptions<Command, Reply> = {
@@ -69,10 +75,8 @@ type Sent<Command, Reply> = {
 
 export class GroupRouter<Command, Reply> {
   readonly #options: RouterOptions<Command, Reply>
-  /** In order of deadline, since all have the same timeout. Those that are done leave at the next sweep. */
-  #open: Operation<Command, Reply>[] = []
-  #openCount = 0
-  #openBytes = 0
+  /** In order of deadline, since all have the same timeout. */
+  readonly #open = new OpenOperations<Operation<Command, Reply>>()
   #lastSerial = 0
   #waiting: Operation<Command, Reply>[] = []
   #sent: Sent<Command, Reply>[] = []
@@ -87,32 +91,23 @@ export class GroupRouter<Command, Reply> {
   }
 
   get openOperations(): number {
-    return this.#openCount
+    return this.#open.count
   }
 
-  /** One of the two is called exactly once, perhaps before this returns. */
-  submit(
-    request: OperationRequest<Command>,
-    onReply: (reply: Reply) => void,
-    onFailure: (failure: OperationFailure) => void,
-  ): void {
+  submit(request: OperationRequest<Command>, responder: OperationResponder<Reply>): void {
     if (this.#isStopped) {
-      onFailure({ kind: 'stopping' })
+      responder.fail({ kind: 'stopping' })
       return
     }
-    const isTooMuch =
-      this.#openCount >= OPEN_OPERATIONS_MAX || this.#openBytes + request.bytes > OPEN_BYTES_MAX
-    if (this.#openCount > 0 && isTooMuch) {
-      onFailure({ kind: 'overloaded' })
+    const { count, bytes } = this.#open
+    if (count > 0 && (count >= OPEN_OPERATIONS_MAX || bytes + request.bytes > OPEN_BYTES_MAX)) {
+      responder.fail({ kind: 'overloaded' })
       return
     }
     this.#lastSerial += 1
     const deadlineMs = this.#options.clock.monotonicMs() + this.#options.operationTimeoutMs
-    const when = { deadlineMs, serial: this.#lastSerial }
-    const operation = new Operation<Command, Reply>(request, when, this, onReply, onFailure)
-    this.#openCount += 1
-    this.#openBytes += operation.bytes
-    this.#open.push(operation)
+    const operation = new Operation<Command, Reply>(request, deadlineMs, this.#lastSerial, this, responder)
+    this.#open.add(operation)
     operation.lane?.add(operation)
     this.#scheduleSweep()
     this.#attempt(operation)
@@ -146,16 +141,13 @@ export class GroupRouter<Command, Reply> {
     this.#retryTimer?.cancel()
     this.#waiting = []
     this.#sent = []
-    const open = this.#open
-    this.#open = []
-    for (const operation of open) this.#expire(operation, { kind: 'stopping' })
-    assert(this.#openCount === 0, 'every operation was ended')
+    for (let operation = this.#open.first; operation !== null; operation = this.#open.first)
+      this.#expire(operation, { kind: 'stopping' })
+    assert(this.#open.count === 0, 'every operation was ended')
   }
 
   onDone(operation: Operation<Command, Reply>, reply: Reply | null): void {
-    this.#openCount -= 1
-    this.#openBytes -= operation.bytes
-    assert(this.#openCount >= 0 && this.#openBytes >= 0)
+    this.#open.remove(operation)
     if (operation.isTagged) this.#options.releaseTag(operation.command, reply)
     const { lane } = operation
     if (lane === null) return
@@ -396,12 +388,14 @@ export class GroupRouter<Command, Reply> {
     for (const entry of sent) {
       if (isOver(entry) && isPresent(entry)) this.#onUnknown(entry.operation)
     }
-    for (const operation of this.#open) {
-      if (operation.deadlineMs > nowMs) break
-      if (!operation.isDone && !operation.isLong) this.#expire(operation, { kind: 'noLeader' })
+    let next = this.#open.first
+    while (next !== null && next.deadlineMs <= nowMs) {
+      const operation = next
+      // Before it leaves the chain.
+      next = operation.next
+      if (!operation.isLong) this.#expire(operation, { kind: 'noLeader' })
     }
-    this.#open = this.#open.filter((operation) => !operation.isDone)
-    if (this.#open.length > 0) this.#scheduleSweep()
+    if (this.#open.count > 0) this.#scheduleSweep()
   }
 
   /** `otherwise`: when it is certain that nothing was executed. */

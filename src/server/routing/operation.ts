@@ -23,6 +23,12 @@ export type OperationFailure =
   | { readonly kind: 'replyTooLarge' }
   | { readonly kind: 'stopping' }
 
+/** Exactly one of the two is called, exactly once, perhaps before the call that hands it over returns. */
+export interface OperationResponder<Reply> {
+  reply(reply: Reply): void
+  fail(failure: OperationFailure): void
+}
+
 export type OperationOwner<Command, Reply> = {
   readonly onAttemptFailed: (operation: Operation<Command, Reply>, failure: Failure) => void
   /** `reply` is null when it was given up. */
@@ -48,11 +54,13 @@ export class Operation<Command, Reply> implements Responder<Reply> {
   /** Counts up in the order of submission. */
   readonly serial: number
   readonly #owner: OperationOwner<Command, Reply>
-  readonly #onReply: (reply: Reply) => void
-  readonly #onFailure: (failure: OperationFailure) => void
+  readonly #responder: OperationResponder<Reply>
   command: Command
   /** In its lane; the lane's business. */
   position = 0
+  /** Among those that are not answered; the router's business. */
+  previous: Operation<Command, Reply> | null = null
+  next: Operation<Command, Reply> | null = null
   /** Between attempts, at the local replica, or sent to another node. */
   state: 'waiting' | 'local' | 'sent' = 'waiting'
   /** Sent under a mark that makes repeating it harmless. */
@@ -72,21 +80,20 @@ export class Operation<Command, Reply> implements Responder<Reply> {
 
   constructor(
     request: OperationRequest<Command>,
-    when: { readonly deadlineMs: number; readonly serial: number },
+    deadlineMs: number,
+    serial: number,
     owner: OperationOwner<Command, Reply>,
-    onReply: (reply: Reply) => void,
-    onFailure: (failure: OperationFailure) => void,
+    responder: OperationResponder<Reply>,
   ) {
     this.group = request.group
     this.isWrite = request.isWrite
     this.command = request.command
     this.bytes = request.bytes
     this.lane = request.lane
-    this.deadlineMs = when.deadlineMs
-    this.serial = when.serial
+    this.deadlineMs = deadlineMs
+    this.serial = serial
     this.#owner = owner
-    this.#onReply = onReply
-    this.#onFailure = onFailure
+    this.#responder = responder
   }
 
   begun(): void {
@@ -98,7 +105,7 @@ export class Operation<Command, Reply> implements Responder<Reply> {
     if (this.isDone) return
     this.isDone = true
     this.#owner.onDone(this, reply)
-    this.#onReply(reply)
+    this.#responder.reply(reply)
   }
 
   /** The local replica's answer to the attempt made there. */
@@ -116,6 +123,6 @@ export class Operation<Command, Reply> implements Responder<Reply> {
     if (this.isDone) return
     this.isDone = true
     this.#owner.onDone(this, null)
-    this.#onFailure(failure)
+    this.#responder.fail(failure)
   }
 }
