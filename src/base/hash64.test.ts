@@ -156,10 +156,21 @@ describe('the hash of a state', () => {
     hash.add(META_PARTITION, 'b', '2')
     const copy = new StateHash()
     for (const partition of [7, META_PARTITION]) {
-      copy.setLanes(partition, hash.lane(partition, 0), hash.lane(partition, 1))
+      const words = Buffer.from(hash.lanesOf(partition, partition + 1), 'latin1')
+      copy.setLanes(partition, words.readUInt32LE(0), words.readUInt32LE(4))
     }
     assert.equal(copy.digest(), hash.digest())
-    assert.throws(() => hash.lane(PARTITION_COUNT, 0), { name: 'AssertionError' })
+    assert.equal(
+      hash.lanesOf(6, 9).slice(8, 16),
+      hash.lanesOf(7, 8),
+      'a stretch of partitions is theirs in a row',
+    )
+    for (const [from, to] of [
+      [-1, 2],
+      [3, 3],
+      [PARTITION_COUNT, PARTITION_COUNT + 1],
+    ] as const)
+      assert.throws(() => hash.lanesOf(from, to), { name: 'AssertionError' })
     assert.throws(() => copy.setLanes(-1, 0, 0), { name: 'AssertionError' })
   })
 

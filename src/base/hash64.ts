@@ -21,7 +21,7 @@ import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { type ByteReader, MalformedBytes } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
-import type { ByteString } from './bytes.ts'
+import { type ByteString, bufferToBytes } from './bytes.ts'
 import { crc32, sha256Hex } from './checksum.ts'
 import { META_PARTITION, PARTITION_COUNT } from './machine.ts'
 
@@ -40,6 +40,7 @@ const START_B = 0x3c6ef372
 export const recordLanes: Uint32Array = new Uint32Array(2)
 
 const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 let laneA = 0
 let laneB = 0
@@ -154,10 +155,11 @@ export class StateHash {
     this.#marks.fill(0, 0, Math.floor(META_PARTITION / MARKED_PARTITIONS))
   }
 
-  /** One half of a partition's sum, for those who store it elsewhere; `setLanes` puts both back. */
-  lane(partition: number, lane: 0 | 1): number {
-    if (!(partition >= 0 && partition < PARTITION_COUNT)) noSuchPartition(partition)
-    return this.#lanes[partition * 2 + lane] as number
+  /** Both lanes of the partitions in [from, to) as little-endian words, for those who store them elsewhere. */
+  lanesOf(from: number, to: number): ByteString {
+    if (!(from >= 0 && from < to && to <= PARTITION_COUNT)) noSuchPartition(from)
+    const words = Buffer.from(this.#lanes.buffer, from * 8, (to - from) * 8)
+    return IS_LITTLE_ENDIAN ? bufferToBytes(words) : bufferToBytes(Buffer.from(words).swap32())
   }
 
   setLanes(partition: number, a: number, b: number): void {

@@ -63,10 +63,8 @@ function execute(
   context: Context,
   limits: KvLimits,
 ): Done<Reply> | Need {
-  assert(
-    context.machineVersion === KV_MACHINE_VERSION,
-    `machine version ${context.machineVersion} is unknown`,
-  )
+  if (context.machineVersion !== KV_MACHINE_VERSION)
+    assert.fail(`machine version ${context.machineVersion} is unknown`)
   const transaction = new KvTransaction(view, context, context.timeMs, limits)
   if (command.kind === 'transaction') return executeTransaction(transaction, view, command, context)
   const reply =
@@ -115,6 +113,6 @@ function query(
 function queryClient(transaction: KvTransaction, args: readonly ByteString[]): Reply | undefined {
   const spec = findCommand(kvCommands, args)
   if ('kind' in spec) return spec
-  assert(spec.info.flags.includes('readonly'), `${spec.info.name} is not a query`)
+  assert(spec.info.flags.includes('readonly'), 'a command that writes is not a query')
   return spec.execute(transaction, args)
 }

@@ -31,12 +31,11 @@ const SLOT_BYTES: readonly ByteString[] = Array.from({ length: SLOT_COUNT + 1 },
 /** Slot numbers, and SLOT_COUNT as the bound above the last. */
 function slotBytes(slot: number): ByteString {
   const bytes = SLOT_BYTES[slot]
-  assert(bytes !== undefined, `not a slot: ${slot}`)
-  return bytes
+  return bytes ?? assert.fail(`not a slot: ${slot}`)
 }
 
 export function u64Bytes(value: number): ByteString {
-  assert(Number.isSafeInteger(value) && value >= 0, `not an unsigned safe integer: ${value}`)
+  if (!(Number.isSafeInteger(value) && value >= 0)) notUnsigned(value)
   const high = Math.floor(value / TWO_TO_32)
   return String.fromCharCode(
     high >>> 24,
@@ -51,8 +50,13 @@ export function u64Bytes(value: number): ByteString {
 }
 
 export function u32Bytes(value: number): ByteString {
-  assert(value >>> 0 === value, `not an unsigned 32-bit integer: ${value}`)
+  if (value >>> 0 !== value) notUnsigned(value)
   return String.fromCharCode(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+}
+
+// Apart: a text made for every number that is written would cost more than the writing.
+function notUnsigned(value: number): never {
+  assert.fail(`not an unsigned integer of its length: ${value}`)
 }
 
 export function readU16(bytes: ByteString, at: number): number {

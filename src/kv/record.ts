@@ -11,6 +11,7 @@ import { readU32, readU64, u32Bytes, u64Bytes } from './record-keys.ts'
 
 export const ValueType = { string: 1, hash: 2 } as const
 export type ValueType = (typeof ValueType)[keyof typeof ValueType]
+const { string: STRING, hash: HASH } = ValueType
 
 /** No value: the key doesn't exist, but somebody watches whether it does (docs/design/0006-watch.md). */
 const TRACE = 0
@@ -25,12 +26,14 @@ export const NO_EXPIRY = -1
 export function recordType(record: ByteString): ValueType {
   const first = record.charCodeAt(0)
   const type = first & TYPE_MASK
-  assert(
-    (first & ~(TYPE_MASK | HAS_EXPIRY)) === ENCODING,
-    `key record of another format: first byte ${first}`,
-  )
-  assert(type === ValueType.string || type === ValueType.hash, `unknown value type ${type}`)
-  return type
+  if ((first & ~(TYPE_MASK | HAS_EXPIRY)) !== ENCODING || (type !== STRING && type !== HASH))
+    unknownFormat(first)
+  return type as ValueType
+}
+
+// Apart: a text made for every record that is looked at would cost more than the looking.
+function unknownFormat(firstByte: number): never {
+  assert.fail(`key record of another format, or of an unknown type: first byte ${firstByte}`)
 }
 
 export function recordExpireMs(record: ByteString): number {
@@ -58,18 +61,16 @@ export function isTrace(record: ByteString): boolean {
   return (record.charCodeAt(0) & TYPE_MASK) === TRACE
 }
 
-/** What stands behind every key record. */
-export type Trailer = {
-  /** Drawn anew by every command that changes the key: equal revisions mean that nothing happened. */
-  readonly revision: number
-  /** When the key is deleted a trace of it stays, because it was watched while it didn't exist. */
-  readonly leavesTrace: boolean
-}
-
 const TRAILER_BYTES = 8
+const TWO_TO_32 = 0x1_0000_0000
 const LEAVES_TRACE = 0x01
 
-export function withTrailer(record: ByteString, { revision, leavesTrace }: Trailer): ByteString {
+/**
+ * What stands behind every key record. The revision is drawn anew by every command that changes the
+ * key: equal revisions mean that nothing happened. When a key that leaves a trace is deleted, a trace of
+ * it stays, because it was watched while it didn't exist.
+ */
+export function withTrailer(record: ByteString, revision: number, leavesTrace: boolean): ByteString {
   const bytes = u64Bytes(revision)
   return record + (leavesTrace ? String.fromCharCode(LEAVES_TRACE) + bytes.slice(1) : bytes)
 }
@@ -79,13 +80,23 @@ export function recordOfStored(stored: ByteString): ByteString {
   return stored.slice(0, -TRAILER_BYTES)
 }
 
-export function trailerOfStored(stored: ByteString): Trailer {
+/** Makes nothing: this is read for every key that a command touches. */
+export function revisionOfStored(stored: ByteString): number {
+  const at = trailerOffset(stored)
+  // The trailer's first byte holds its flags.
+  return (readU32(stored, at) & 0x00ff_ffff) * TWO_TO_32 + readU32(stored, at + 4)
+}
+
+export function leavesTraceOfStored(stored: ByteString): boolean {
+  const flags = stored.charCodeAt(trailerOffset(stored))
+  assert((flags & ~LEAVES_TRACE) === 0, 'trailer of a newer format')
+  return flags !== 0
+}
+
+function trailerOffset(stored: ByteString): number {
   const at = stored.length - TRAILER_BYTES
   assert(at > 0, 'a key record without a trailer')
-  const flags = stored.charCodeAt(at)
-  assert((flags & ~LEAVES_TRACE) === 0, `trailer of a newer format: flags ${flags}`)
-  const revision = readU64(`\0${stored.slice(at + 1)}`, 0)
-  return { revision, leavesTrace: flags !== 0 }
+  return at
 }
 
 export type HashHeader = {

@@ -25,9 +25,13 @@ function makeCrc16Table(): Uint16Array {
 function crc16(bytes: ByteString, from: number, to: number): number {
   let crc = 0
   for (let index = from; index < to; index++) {
-    crc = ((crc << 8) & 0xffff) ^ (CRC16_TABLE[(crc >>> 8) ^ bytes.charCodeAt(index)] as number)
+    crc = nextCrc16(crc, bytes.charCodeAt(index))
   }
   return crc
+}
+
+function nextCrc16(crc: number, byte: number): number {
+  return ((crc << 8) & 0xffff) ^ (CRC16_TABLE[(crc >>> 8) ^ byte] as number)
 }
 
 /**
@@ -35,18 +39,20 @@ function crc16(bytes: ByteString, from: number, to: number): number {
  * first `}` after it, unless that is nothing.
  */
 export function slotOf(key: ByteString): Slot {
-  let from = 0
-  let to = key.length
+  let crc = 0
   for (let index = 0; index < key.length; index++) {
-    if (key.charCodeAt(index) !== OPENING_BRACE) continue
-    const closing = key.indexOf('}', index + 1)
-    if (closing > index + 1) {
-      from = index + 1
-      to = closing
-    }
-    break
+    const byte = key.charCodeAt(index)
+    if (byte === OPENING_BRACE) return slotOfTagged(key, index + 1)
+    crc = nextCrc16(crc, byte)
   }
-  return (crc16(key, from, to) & (SLOT_COUNT - 1)) as Slot
+  return (crc & (SLOT_COUNT - 1)) as Slot
+}
+
+/** `start`: behind the first brace. */
+function slotOfTagged(key: ByteString, start: number): Slot {
+  const end = key.indexOf('}', start)
+  const crc = end > start ? crc16(key, start, end) : crc16(key, 0, key.length)
+  return (crc & (SLOT_COUNT - 1)) as Slot
 }
 
 /** 32 well-mixed bits of the whole key, so that the keys of a slot (or of one tag) spread evenly. */

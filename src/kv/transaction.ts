@@ -16,12 +16,13 @@ import { META_PARTITION } from '../base/machine.ts'
 import {
   hashHeader,
   isTrace,
+  leavesTraceOfStored,
   makeTraceRecord,
   NO_EXPIRY,
   recordExpireMs,
   recordOfStored,
   recordType,
-  trailerOfStored,
+  revisionOfStored,
   ValueType,
   withTrailer,
 } from './record.ts'
@@ -70,8 +71,14 @@ export const TRACE_MS = 3_600_000
 
 const NO_WRITES: readonly Write[] = []
 
-/** A record that gets its trailer at the end, when the revision is known. */
-type Stamp = { readonly at: number; readonly leavesTrace: boolean }
+/** A key record lacks its trailer until the end, when the revision is known. */
+type Missing = 'nothing' | 'trailer' | 'trailerOfTrace'
+type DraftWrite = {
+  readonly partition: number
+  readonly key: ByteString
+  value: ByteString | null
+  missing: Missing
+}
 
 export class KvTransaction {
   readonly timeMs: number
@@ -84,10 +91,10 @@ export class KvTransaction {
   #needTimeMs = 0
   #neededKeys: ByteString[] | null = null
   #neededRanges: KeyRange[] | null = null
-  #writes: { partition: number; key: ByteString; value: ByteString | null }[] | null = null
+  #writes: DraftWrite[] | null = null
   #clearsData = false
   #keyCountChange = 0
-  #stamps: Stamp[] | null = null
+  #isStampDue = false
   #usesRevision = false
   #walk: KvWalk | null = null
 
@@ -141,7 +148,8 @@ export class KvTransaction {
         revision: 0,
       }
     }
-    const { revision, leavesTrace } = trailerOfStored(bytes)
+    const revision = revisionOfStored(bytes)
+    const leavesTrace = leavesTraceOfStored(bytes)
     const record = recordOfStored(bytes)
     const isAbsent = isTrace(record)
     const stored = isAbsent ? null : record
@@ -209,8 +217,9 @@ export class KvTransaction {
     if (hasTrace && !this.isTraceOld(entry)) return entry.revision
     if (hasTrace) {
       const expireMs = this.timeMs + TRACE_MS
+      const trace = withTrailer(makeTraceRecord(expireMs), entry.revision, entry.leavesTrace)
       this.#moveExpiry(entry, entry.traceExpireMs, expireMs)
-      this.write(entry.slot, entry.recordKey, withTrailer(makeTraceRecord(expireMs), entry))
+      this.write(entry.slot, entry.recordKey, trace)
       entry.traceExpireMs = expireMs
       return entry.revision
     }
@@ -262,8 +271,7 @@ export class KvTransaction {
   }
 
   write(partition: number, recordKey: ByteString, value: ByteString | null): void {
-    this.#writes ??= []
-    this.#writes.push({ partition, key: recordKey, value })
+    this.#draft({ partition, key: recordKey, value, missing: 'nothing' })
   }
 
   /** The answer is what comes of `walk`; the command returns undefined. */
@@ -308,7 +316,7 @@ export class KvTransaction {
 
   /** Writes counters and trailers too; undefined when the counters aren't in memory. */
   finish(): readonly Write[] | undefined {
-    if (this.#stamps !== null || this.#usesRevision) {
+    if (this.#isStampDue || this.#usesRevision) {
       const revision = this.revision()
       if (revision !== undefined) this.#stamp(revision)
     }
@@ -330,19 +338,25 @@ export class KvTransaction {
     return value === null ? 0 : readU64(value, 0)
   }
 
-  #writeStamped(entry: KeyEntry, record: ByteString): void {
-    this.#stamps ??= []
-    this.#stamps.push({ at: this.#writes?.length ?? 0, leavesTrace: entry.leavesTrace })
-    this.write(entry.slot, entry.recordKey, record)
+  #draft(write: DraftWrite): void {
+    this.#writes ??= []
+    this.#writes.push(write)
+  }
+
+  #writeStamped({ slot, recordKey, leavesTrace }: KeyEntry, record: ByteString): void {
+    this.#isStampDue = true
+    const missing = leavesTrace ? 'trailerOfTrace' : 'trailer'
+    this.#draft({ partition: slot, key: recordKey, value: record, missing })
   }
 
   #stamp(revision: number): void {
-    for (const { at, leavesTrace } of this.#stamps ?? []) {
-      const write = this.#writes?.[at]
-      assert(write !== undefined && write.value !== null)
-      write.value = withTrailer(write.value, { revision, leavesTrace })
+    for (const write of this.#writes ?? []) {
+      if (write.missing === 'nothing') continue
+      assert(write.value !== null)
+      write.value = withTrailer(write.value, revision, write.missing === 'trailerOfTrace')
+      write.missing = 'nothing'
     }
-    this.#stamps = null
+    this.#isStampDue = false
     this.#usesRevision = false
     this.write(META_PARTITION, VERSION_COUNTER_KEY, u64Bytes(revision))
   }

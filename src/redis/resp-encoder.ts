@@ -36,6 +36,9 @@ const PIECE_BYTES = 32 * 1024
 /** Takes pieces of output in order. */
 export type Append = (bytes: ByteString) => void
 
+/** The first lines of short strings: of most values there are. */
+const SHORT_HEADERS: readonly ByteString[] = Array.from({ length: 1024 }, (_, length) => `$${length}\r\n`)
+
 export function encodeReply(reply: Reply, protocol: RespVersion): ByteString {
   const scalar = encodeScalar(reply, protocol)
   if (scalar !== null) return scalar
@@ -64,10 +67,10 @@ export function isLarge(reply: Reply): boolean {
 
 /** The bytes of a reply that holds no other replies; null for arrays, maps and sets. */
 export function encodeScalar(reply: Reply, protocol: RespVersion): ByteString | null {
-  if (typeof reply === 'string') return `$${reply.length}\r\n${reply}\r\n`
+  if (typeof reply === 'string') return `${SHORT_HEADERS[reply.length] ?? `$${reply.length}\r\n`}${reply}\r\n`
   if (reply === null) return protocol === 2 ? '$-1\r\n' : '_\r\n'
   if (typeof reply === 'number') {
-    assert(Number.isSafeInteger(reply), `integer reply ${reply} is not a safe integer`)
+    assert(Number.isSafeInteger(reply), 'an integer reply is not a safe integer')
     return `:${reply}\r\n`
   }
   if (typeof reply === 'bigint') return `:${reply}\r\n`

@@ -3,8 +3,7 @@
  * only what changed (docs/formats/engine-records.md).
  */
 import { ByteReader } from '../base/byte-reader.ts'
-import { ByteWriter } from '../base/byte-writer.ts'
-import { type ByteString, bufferToBytes, bytesToBuffer } from '../base/bytes.ts'
+import { type ByteString, bytesToBuffer } from '../base/bytes.ts'
 import { StateHash } from '../base/hash64.ts'
 import { PARTITION_COUNT } from '../base/machine.ts'
 import type { EngineOperation, EngineSnapshot } from '../env/engine.ts'
@@ -64,13 +63,9 @@ export class StoredHash {
   }
 
   #putChunk(chunk: number): EngineOperation {
-    const writer = new ByteWriter(CHUNK_PARTITIONS * 8)
     const end = Math.min((chunk + 1) * CHUNK_PARTITIONS, PARTITION_COUNT)
-    for (let partition = chunk * CHUNK_PARTITIONS; partition < end; partition++) {
-      writer.u32(this.#hash.lane(partition, 0))
-      writer.u32(this.#hash.lane(partition, 1))
-    }
-    return { kind: 'put', key: hashChunkKey(chunk), value: bufferToBytes(writer.takeBytes()) }
+    const value = this.#hash.lanesOf(chunk * CHUNK_PARTITIONS, end)
+    return { kind: 'put', key: hashChunkKey(chunk), value }
   }
 
   #readChunk(chunk: number, value: ByteString): void {

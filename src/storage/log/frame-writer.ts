@@ -167,7 +167,7 @@ export class FrameWriter {
     const recordBytes = this.recordBytes
     const groupCount = this.#groupCount()
     const padded = this.paddedBytes
-    assert(padded <= FRAME_BYTES_MAX, `a frame of ${padded} bytes`)
+    assert(padded <= FRAME_BYTES_MAX, 'a frame is too large')
     this.#reserve(padded - this.#at)
     const groupsCrc = this.#putGroups(groupCount)
     const start = displacedStart(recordBytes, listedGroups(groupCount))
@@ -226,7 +226,7 @@ export class FrameWriter {
   }
 
   #varint(value: number): void {
-    assert(value >= 0 && Number.isSafeInteger(value), `not an unsigned safe integer: ${value}`)
+    assert(value >= 0 && Number.isSafeInteger(value), 'not an unsigned safe integer')
     let rest = value
     while (rest > 0x7fff_ffff) {
       this.#buffer[this.#at++] = (rest & 0x7f) | 0x80

@@ -90,7 +90,7 @@ export class GroupBook {
     index.beginEntries(first, segment, 0)
     for (let at = 0; at < entries.length; at++) {
       const entry = entries[at] as Entry
-      assert(entry.index === first + at, `group ${group}: entry ${entry.index} where ${first + at} should be`)
+      assert(entry.index === first + at, 'entries of one record follow each other')
       index.extend(entry.term)
     }
     writer.entries(group, previousTerm, entries)
