@@ -20,7 +20,7 @@ function make(settings: SlowLogSettings): {
     run: (args, durationMs, reply = OK, startedMs = 0) => {
       const info = REDIS_COMMANDS.describe(args[0] as string)?.info
       assert.ok(info !== undefined)
-      statistics.record({ info, args, reply, startedMs, endedMs: startedMs + durationMs }, CLIENT)
+      statistics.record({ info, args }, reply, startedMs, startedMs + durationMs, CLIENT)
     },
   }
 }

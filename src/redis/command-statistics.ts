@@ -36,13 +36,7 @@ const SECOND_MS = 1_000
 /** They may carry passwords. */
 const SECRET_COMMANDS: ReadonlySet<string> = new Set(['auth', 'config|set', 'hello'])
 
-export type ExecutedCommand = {
-  readonly info: CommandInfo
-  readonly args: readonly ByteString[]
-  readonly reply: Reply
-  readonly startedMs: number
-  readonly endedMs: number
-}
+export type ExecutedCommand = { readonly info: CommandInfo; readonly args: readonly ByteString[] }
 
 type Client = { readonly remoteAddress: string; readonly name: ByteString }
 
@@ -63,8 +57,13 @@ export class CommandStatistics {
     this.#wallMs = wallMs
   }
 
-  record(command: ExecutedCommand, client: Client): void {
-    const { info, reply, startedMs, endedMs } = command
+  record(
+    { info, args }: ExecutedCommand,
+    reply: Reply,
+    startedMs: number,
+    endedMs: number,
+    client: Client,
+  ): void {
     const durationMs = Math.max(0, endedMs - startedMs)
     let count = this.#commands.get(info.name)
     if (count === undefined) {
@@ -78,7 +77,7 @@ export class CommandStatistics {
     this.#countInSecond += 1
     const { slowerThanUs } = this.#settings()
     if (slowerThanUs < 0 || durationMs * 1000 < slowerThanUs) return
-    if (!info.flags.includes('skip_slowlog')) this.#addSlow(command, durationMs, client)
+    if (!info.flags.includes('skip_slowlog')) this.#addSlow(info, args, durationMs, client)
   }
 
   recordError(text: string): void {
@@ -125,7 +124,7 @@ export class CommandStatistics {
     this.#secondStartMs = nowMs - (passedMs % SECOND_MS)
   }
 
-  #addSlow({ info, args }: ExecutedCommand, durationMs: number, client: Client): void {
+  #addSlow(info: CommandInfo, args: readonly ByteString[], durationMs: number, client: Client): void {
     const { entriesMax } = this.#settings()
     assert(entriesMax >= 0)
     this.#lastSlowId += 1

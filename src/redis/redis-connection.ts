@@ -24,6 +24,7 @@ import type { CommandInfo } from '../kv/command-info.ts'
 import { type ErrorReply, error, isError, OK, type Reply } from '../kv/reply.ts'
 import { needsAuthentication } from './authentication.ts'
 import type { QueuedCommand } from './client-transaction.ts'
+import type { ExecutedCommand } from './command-statistics.ts'
 import type { CommandTable, TableEntry } from './command-table.ts'
 import type { DataRequest, ParsedCommand } from './data-request.ts'
 import { lowerCase } from './lower-case.ts'
@@ -128,6 +129,8 @@ class Connection implements RedisConnection {
   #postponed: ByteString[] | null = null
   /** The reply of the request being carried out is not sent. */
   #isSilent = false
+  /** When the requests that are being parsed were read: one look at the clock for all of them. */
+  #readMs: number | null = null
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options
@@ -187,6 +190,7 @@ class Connection implements RedisConnection {
 
   #parse(): void {
     this.#isParsing = true
+    this.#readMs = null
     try {
       this.#updatePause()
       while (this.#state === 'open' && !this.#isPaused) {
@@ -248,7 +252,7 @@ class Connection implements RedisConnection {
       const startedMs = server.monotonicMs()
       const reply = entry.run(session, args, server)
       if (CHANGES_REPLIES.has(entry.info.name)) this.#isSilent = session.replies !== 'on'
-      this.#record(entry.info, args, startedMs, reply)
+      this.#record({ info: entry.info, args }, startedMs, reply)
       this.#answerHere(request, reply)
     } else if (entry.run === 'exec') {
       this.#exec(request, entry.info)
@@ -257,21 +261,26 @@ class Connection implements RedisConnection {
     } else {
       const form = this.#form
       const command = commandOf(entry, args)
-      const startedMs = server.monotonicMs()
+      const startedMs = this.#startMs()
       this.#options.execute(command, (reply) => {
-        this.#record(command.info, args, startedMs, reply)
+        this.#record(command, startedMs, reply)
         this.#answer(request, form, reply)
       })
     }
+  }
+
+  #startMs(): number {
+    this.#readMs ??= this.#options.server.monotonicMs()
+    return this.#readMs
   }
 
   get #form(): ReplyForm {
     return this.#isSilent ? 0 : this.session.protocol
   }
 
-  #record(info: CommandInfo, args: readonly ByteString[], startedMs: number, reply: Reply): void {
+  #record(command: ExecutedCommand, startedMs: number, reply: Reply): void {
     const { server } = this.#options
-    server.statistics.record({ info, args, reply, startedMs, endedMs: server.monotonicMs() }, this.session)
+    server.statistics.record(command, reply, startedMs, server.monotonicMs(), this.session)
   }
 
   #refuse(request: number, args: readonly ByteString[], refusal: ErrorReply): void {
@@ -292,7 +301,7 @@ class Connection implements RedisConnection {
   #exec(request: number, info: CommandInfo): void {
     const taken = this.session.transaction.take()
     const form = this.#form
-    const startedMs = this.#options.server.monotonicMs()
+    const startedMs = this.#startMs()
     if (taken === null || taken.isAborted) {
       this.#answer(request, form, taken === null ? EXEC_WITHOUT_MULTI : EXEC_ABORTED)
       return
@@ -309,7 +318,7 @@ class Connection implements RedisConnection {
     this.#options.execute({ kind: 'transaction', watches, commands: parsed }, (reply) => {
       if (this.#state === 'closed') return
       this.#isBarred = false
-      this.#record(info, ['exec'], startedMs, reply)
+      this.#record({ info, args: ['exec'] }, startedMs, reply)
       if (Array.isArray(reply)) this.#answerHere(request, this.#joinReplies(queue, reply), form)
       else this.#answer(request, form, reply)
     })

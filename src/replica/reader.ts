@@ -10,7 +10,7 @@
  * query fails that read alone: it would throw on every replica that the read is tried on.
  */
 import type { LogIndex } from '../base/log-entry.ts'
-import type { Done, Machine, NeedTime } from '../base/machine.ts'
+import type { Done, Machine, NeedTime, QueryContext } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
 import { EngineFault } from '../env/engine.ts'
 import type { Logger } from '../env/logger.ts'
@@ -97,7 +97,7 @@ export class Reader<Command, Reply> {
   peek(command: Command, responder: Responder<Reply>): boolean {
     if (this.#readsOpen >= this.#readsMax) return false
     this.#readsOpen += 1
-    this.#world.clock.endOfTurn(() => this.#run({ command, responder }))
+    this.#world.clock.endOfTurn(() => this.#run({ command, responder }, this.#context()))
     return true
   }
 
@@ -146,7 +146,8 @@ export class Reader<Command, Reply> {
     this.#isTimeAsked = false
     const waiting = this.#untilTime
     this.#untilTime = []
-    for (const { read } of waiting) this.#run(read)
+    const context = this.#context()
+    for (const { read } of waiting) this.#run(read, context)
   }
 
   /** Logical time can't be advanced from here: those who wait for it ask elsewhere. */
@@ -186,6 +187,7 @@ export class Reader<Command, Reply> {
 
   #runSlice(): void {
     const appliedIndex = this.#store.applied.position.index
+    let context = this.#context()
     let untilClockRead = READS_PER_CLOCK_READ
     let sliceEndMs = 0
     for (;;) {
@@ -197,10 +199,11 @@ export class Reader<Command, Reply> {
         continue
       }
       round.nextRead += 1
-      this.#run(read)
+      this.#run(read, context)
       untilClockRead -= 1
       if (untilClockRead > 0) continue
       untilClockRead = READS_PER_CLOCK_READ
+      context = this.#context()
       const nowMs = this.#world.clock.monotonicMs()
       if (sliceEndMs === 0) sliceEndMs = nowMs + SLICE_MS
       else if (nowMs >= sliceEndMs) return this.#yieldLoop()
@@ -215,22 +218,28 @@ export class Reader<Command, Reply> {
     })
   }
 
-  #run(read: PendingRead<Command, Reply>): void {
-    // Read once: a machine that asks for ranges up to now must ask for the same ones in every round.
-    const clockMs = read.clockMs ?? this.#world.clock.wallMs()
-    const outcome = this.#query(read, this.#memoryView, clockMs)
+  /** What reads see of time now; those of one slice share it. */
+  #context(): QueryContext {
+    const { timeMs } = this.#store
+    const { machineVersion } = this.#store.applied
+    return { timeMs, seed: this.#lastContext, machineVersion, clockMs: this.#world.clock.wallMs() }
+  }
+
+  #run(read: PendingRead<Command, Reply>, now: QueryContext): void {
+    const context = read.clockMs === undefined ? now : { ...now, clockMs: read.clockMs }
+    const outcome = this.#query(read, this.#memoryView, context)
     if (outcome === null) return
-    if (outcome.kind === 'need') void this.#runWithFetches(read, clockMs)
-    else if (outcome.kind === 'walk') this.#walk(read, clockMs)
+    if (outcome.kind === 'need') void this.#runWithFetches(read, context.clockMs)
+    else if (outcome.kind === 'walk') this.#walk(read, context.clockMs)
     else this.#settle(read, outcome)
   }
 
-  /** Never rejects. */
+  /** Never rejects. One `clockMs`: a machine that asks for ranges up to now must ask for the same ones in every round. */
   async #runWithFetches(read: PendingRead<Command, Reply>, clockMs: number): Promise<void> {
     const view = new ExecutionView(this.#store)
     for (;;) {
       view.refresh()
-      const outcome = this.#query(read, view, clockMs)
+      const outcome = this.#query(read, view, { ...this.#context(), clockMs })
       if (outcome === null) return
       if (outcome.kind === 'walk') return this.#walk(read, clockMs)
       if (outcome.kind !== 'need') return this.#settle(read, outcome)
@@ -249,11 +258,8 @@ export class Reader<Command, Reply> {
   }
 
   /** Null when the machine threw; the read is answered then. */
-  #query(read: PendingRead<Command, Reply>, view: ExecutionView, clockMs: number) {
-    const { timeMs } = this.#store
-    const { machineVersion } = this.#store.applied
+  #query(read: PendingRead<Command, Reply>, view: ExecutionView, context: QueryContext) {
     try {
-      const context = { timeMs, seed: this.#lastContext, machineVersion, clockMs }
       return this.#machine.query(view, read.command, context)
     } catch (error) {
       this.#failRead(read, error)
@@ -285,6 +291,7 @@ export class Reader<Command, Reply> {
     const reached = this.#untilTime.filter((entry) => entry.timeMs <= timeMs)
     if (reached.length === 0) return
     this.#untilTime = this.#untilTime.filter((entry) => entry.timeMs > timeMs)
-    for (const { read } of reached) this.#run(read)
+    const context = this.#context()
+    for (const { read } of reached) this.#run(read, context)
   }
 }
