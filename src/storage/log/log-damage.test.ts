@@ -160,6 +160,30 @@ test('segments are missed when only the one prepared behind them is left, at eve
   }
 })
 
+test('the newest is missed although the header of the one prepared behind it can not be read, at every open', async () => {
+  for (const harm of ['breakSector', 'zeroSector', 'flipBit'] as const) {
+    const { sim, put } = await simpleLog()
+    await put(entries(1, 1, 1, 100))
+    // A start goes on in a segment that the one before it does not announce.
+    sim.crash()
+    const log = await openLogOn(sim)
+    await append(log, entries(1, 2, 1, 100))
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+    sim.kill()
+    const [newest, prepared] = segmentsOf(sim).slice(-2)
+    assert(newest !== undefined && prepared !== undefined && newest === lastUsedSegment(sim))
+    sim.loseFile(newest)
+    if (harm === 'flipBit') sim.flipBit(prepared, 100, 3)
+    else sim[harm](prepared, 0)
+    for (let open = 1; open <= 3; open++) {
+      const found = await openLogOn(sim)
+      const group = found.takeRecovered()[0]
+      assert(group?.damage, `${harm}, open ${open}: ${JSON.stringify({ group, losses: found.losses })}`)
+      sim.crash()
+    }
+  }
+})
+
 describe('repair', () => {
   test('lasts, after the gap was filled; until then the damage stays, even when entries came in', async () => {
     const { sim, put } = await simpleLog()

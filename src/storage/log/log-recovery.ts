@@ -203,7 +203,7 @@ class LogReplay {
     }
     if (this.#tail === null) await this.#replayHead(head, byNumber)
     else await this.#replayTo(head, this.#tail)
-    this.#checkHighest(inspected)
+    this.#checkWitnesses(inspected, head)
   }
 
   /**
@@ -347,13 +347,20 @@ class LogReplay {
     this.#lose(null, { path: head.path, offset: held.offset, detail })
   }
 
-  /** A segment is prepared only once the one before it is in use, so its presence is a witness. */
-  #checkHighest(inspected: readonly Inspected[]): void {
-    const highest = inspected.at(-1)
-    const before = inspected.at(-2)
-    if (highest?.state !== 'unused' || before?.number === highest.number - 1) return
-    const detail = `segment ${highest.number - 1}, which was in use, is missing`
-    this.#lose(null, { path: highest.path, offset: 0, detail })
+  /**
+   * A segment is prepared only once the one before it is in use, and none behind the newest that was used is
+   * removed before the next one is: so each that is there is a witness of the one before it, whether its
+   * header can be read or not.
+   */
+  #checkWitnesses(inspected: readonly Inspected[], head: Inspected): void {
+    let before = head.number
+    for (const { number, path } of inspected) {
+      if (number <= head.number) continue
+      if (number !== before + 1) {
+        this.#lose(null, { path, offset: 0, detail: `segment ${number - 1}, which was in use, is missing` })
+      }
+      before = number
+    }
   }
 
   #applyFrame(segment: Inspected, piece: FramePiece, info: SegmentInfo): void {
