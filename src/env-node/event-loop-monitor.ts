@@ -2,7 +2,7 @@
  * How late the main loop turns, and how busy it is: a metric, and a reason to give elections more time.
  *
  * A timer is due every SAMPLE_INTERVAL_MS; how late it fires is the delay. One callback that takes 50 ms
- * shows as a delay of 40 to 50 ms: the longest delay is about the longest time for which nothing else
+ * shows as a delay of 30 to 50 ms: the longest delay is about the longest time for which nothing else
  * got its turn. (Node's own monitor forgets a delay that spans its reset, and counts the interval in.)
  */
 import { createHistogram, type EventLoopUtilization } from 'node:perf_hooks'
@@ -22,7 +22,7 @@ export interface EventLoopMonitor {
   stop(): void
 }
 
-const SAMPLE_INTERVAL_MS = 10
+const SAMPLE_INTERVAL_MS = 20
 const MICROSECONDS_PER_MS = 1_000
 
 export function startEventLoopMonitor(): EventLoopMonitor {

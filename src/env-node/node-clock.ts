@@ -2,8 +2,9 @@
  * The machine's clock.
  *
  * Timers keep the process alive: a pending timer is pending work, and whoever stops cancels his.
- * Node may fire a timer early (it counts from the start of the turn, in whole milliseconds), so
- * each is checked against the monotonic clock and armed again for what is missing.
+ * Node may fire a timer early (it counts from the start of the turn, in whole milliseconds), so each is
+ * given a millisecond more, checked against the monotonic clock, and armed again for what is missing.
+ * Without that millisecond most would wake an idle process twice.
  */
 import assert from 'node:assert/strict'
 import type { Clock, Timer } from '../env/clock.ts'
@@ -71,6 +72,6 @@ class NodeTimer implements Timer {
   }
 
   #arm(delayMs: number): void {
-    this.#timeout = setTimeout(this.#onTimeout, Math.min(Math.ceil(delayMs), MAX_TIMER_DELAY_MS))
+    this.#timeout = setTimeout(this.#onTimeout, Math.min(Math.floor(delayMs) + 1, MAX_TIMER_DELAY_MS))
   }
 }

@@ -19,7 +19,7 @@ import {
   type WatchdogWorkerMessage,
 } from './watchdog-contract.ts'
 
-const SAMPLE_INTERVAL_MS = 50
+const SAMPLE_INTERVAL_MS = 100
 const MAX_CONNECTIONS = 64
 const REQUEST_TIMEOUT_MS = 5_000
 const STANDARD_ERROR = 2

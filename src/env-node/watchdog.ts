@@ -46,7 +46,7 @@ export interface Watchdog {
 
 export const DEFAULT_MAIN_LIMIT_MS = 1_000
 export const DEFAULT_LOG_LIMIT_MS = 5_000
-const BEAT_INTERVAL_MS = 25
+const BEAT_INTERVAL_MS = 100
 
 /** Resolves when somebody watches; fails with `NetworkFault` when `listen` cannot be had. */
 export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog> {

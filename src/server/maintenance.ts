@@ -16,6 +16,8 @@ const DUTIES: readonly Duty[] = [
   { command: { kind: 'collectGarbage', limit: 200 }, everyMs: 200 },
   { command: { kind: 'expireSessions', limit: 200 }, everyMs: 60_000 },
 ]
+/** While nothing is found to do, looks become as rare as this: each reads from the engine. */
+const IDLE_PAUSE_MS = 400
 /** Commands of one round, which is one entry of the log: twice as many next time while there is more to do. */
 const ROUND_COMMANDS_MAX = 32
 /** Whoever writes waits behind a round: one that took longer is followed by a smaller one. */
@@ -27,6 +29,8 @@ export class Maintenance {
   readonly #groups: () => Iterable<Group<KvCommand, Reply>>
   readonly #timers = new Set<Timer>()
   readonly #busy = new Set<string>()
+  /** Before the next look at a duty. */
+  readonly #pausesMs = new Map<Duty, number>()
   #isStopped = false
 
   constructor(clock: Clock, groups: () => Iterable<Group<KvCommand, Reply>>) {
@@ -44,9 +48,11 @@ export class Maintenance {
   }
 
   #schedule(duty: Duty): void {
-    const timer = this.#clock.setTimer(duty.everyMs, () => {
+    const pauseMs = this.#pausesMs.get(duty) ?? duty.everyMs
+    const timer = this.#clock.setTimer(pauseMs, () => {
       this.#timers.delete(timer)
       if (this.#isStopped) return
+      this.#pausesMs.set(duty, Math.max(duty.everyMs, Math.min(pauseMs * 2, IDLE_PAUSE_MS)))
       for (const group of this.#groups()) if (group.isLeader) this.#look(group, duty)
       this.#schedule(duty)
     })
@@ -65,7 +71,10 @@ export class Maintenance {
     group.peek(duty.command, {
       reply: (waiting) => {
         if (waiting === 0) this.#busy.delete(name)
-        else this.#work(group, duty, name)
+        else {
+          this.#pausesMs.set(duty, duty.everyMs)
+          this.#work(group, duty, name)
+        }
       },
       fail: () => this.#busy.delete(name),
     })
