@@ -112,8 +112,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'src/replica/value-cache.ts',
-        'now stale.\n      this.delete(key)\n      return',
-        'now stale.\n      return',
+        '      this.#index.remove(hash, key)\n      this.#drop(location)\n    }\n',
+        '      if (recordBytes(key.length, value) > this.#limitBytes / KEPT_DIVISOR) return\n      this.#index.remove(hash, key)\n      this.#drop(location)\n    }\n',
       ),
     ],
   },
