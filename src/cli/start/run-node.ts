@@ -31,6 +31,7 @@ import { localHost, nodeOptionsFrom } from './node-options-from.ts'
 import { startProcessMetrics } from './process-metrics.ts'
 import { readyLine } from './ready-line.ts'
 import { watchStopSignals } from './stop-signals.ts'
+import { tuneCollector } from './tune-collector.ts'
 
 /** Beyond the node's own drain timeout, for flushing and closing. */
 const CLOSE_TIMEOUT_MS = 1_000
@@ -56,6 +57,7 @@ export async function runNode(
     reportError(context, "can't start", thrown)
     return EXIT_FAILED
   }
+  tuneCollector()
   const { values } = resolved
   const signals = watchStopSignals(
     process,
