@@ -21,7 +21,6 @@ export const FAULT_KINDS = [
   'isolateLeader',
   'halfDeafLeader',
   'leaderRelay',
-  'leftBehind',
   'flapping',
   'clog',
   'reset',

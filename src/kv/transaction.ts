@@ -11,17 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
-import type {
-  Context,
-  Found,
-  KeyRange,
-  KeyValue,
-  MachineView,
-  Need,
-  Walk,
-  WalkSource,
-  Write,
-} from '../base/machine.ts'
+import type { Context, KeyRange, KeyValue, MachineView, Need, Walk, Write } from '../base/machine.ts'
 import { META_PARTITION } from '../base/machine.ts'
 import {
   hashHeader,
@@ -66,8 +56,8 @@ export type KeyEntry = {
 
 /** See `Walk` in base/machine.ts; waiting for logical time is this class's business. */
 export type KvWalk = {
-  readonly source: WalkSource
-  readonly take: (page: readonly Found[]) => void
+  readonly range: { readonly from: ByteString; readonly to: ByteString } | null
+  readonly take: (page: readonly KeyValue[]) => void
   readonly finish: () => Reply | undefined
 }
 
@@ -179,11 +169,6 @@ export class KvTransaction {
       entries.push(entry)
     }
     return entries.length === keys.length ? entries : undefined
-  }
-
-  /** The record that clients see of what is stored for a key; null when there is none, or none any more. */
-  visibleRecord(stored: ByteString | null): ByteString | null {
-    return stored !== null && this.isVisible(stored) ? recordOfStored(stored) : null
   }
 
   /** Whether what a range read for a key is a value that clients see. */
@@ -301,7 +286,7 @@ export class KvTransaction {
     if (walk === null) return null
     return {
       kind: 'walk',
-      source: walk.source,
+      range: walk.range,
       take: (page) => {
         walk.take(page)
         // Up to the reader's clock, so that its next attempt finds nothing more to wait for.

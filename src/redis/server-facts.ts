@@ -30,6 +30,8 @@ export interface ServerFacts {
   /** Null when it isn't known at once; `expires`, the keys that have an expiry, is left out where nobody counts them. */
   keyspace(): { readonly keys: number; readonly expires?: number } | null
   usedMemoryBytes(): number
+  /** Of the whole process, as the operating system counts it; null where nobody knows. */
+  residentMemoryBytes(): number | null
   /** The most it was whenever somebody asked. */
   peakMemoryBytes(): number
   connectedReplicas(): number

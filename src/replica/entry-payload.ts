@@ -12,6 +12,8 @@ import type { Machine } from '../base/machine.ts'
 const KIND_COMMANDS = 1
 const KIND_CHECK = 2
 const KIND_VERSION = 3
+const HEADER_BYTES_MAX = 32
+const COMMAND_BYTES_GUESS = 64
 
 export type EntryPayload<Command> =
   | {
@@ -23,11 +25,13 @@ export type EntryPayload<Command> =
   | { readonly kind: 'check'; readonly timeMs: number }
   | { readonly kind: 'version'; readonly timeMs: number; readonly machineVersion: number }
 
+/** `bytesAbout`: of all commands, if known; the log keeps the buffer, so it should not be much larger. */
 export function encodePayload<Command>(
   machine: Pick<Machine<Command, unknown>, 'encode'>,
   payload: EntryPayload<Command>,
+  bytesAbout = payload.kind === 'commands' ? payload.commands.length * COMMAND_BYTES_GUESS : 0,
 ): Uint8Array {
-  const writer = new ByteWriter(payload.kind === 'commands' ? 32 + payload.commands.length * 64 : 32)
+  const writer = new ByteWriter(HEADER_BYTES_MAX + bytesAbout)
   switch (payload.kind) {
     case 'commands':
       assert(payload.commands.length > 0)

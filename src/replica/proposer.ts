@@ -172,7 +172,9 @@ export class Proposer<Command, Reply> {
       seed: this.#random.u32(),
       commands: batch.map((pending) => pending.command),
     }
-    const result = this.#raft.propose(encodePayload(this.#machine, payload))
+    let bytes = 0
+    for (const pending of batch) bytes += pending.bytes
+    const result = this.#raft.propose(encodePayload(this.#machine, payload, bytes))
     switch (result.kind) {
       case 'accepted':
         this.#displaceFrom(result.position.index)

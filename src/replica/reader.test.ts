@@ -134,10 +134,65 @@ test('cold data is fetched; more reads than allowed are refused, and there is ro
   assert.equal(world.read('3'), false)
   world.reader.askRound()
   world.reader.settleRound(1, makeLogIndex(0))
+  world.clock.endTurn()
   await gated.releaseAll()
   assert.deepEqual(world.outcomes.sort(), ['1: nothing', '2: '])
   assert.equal(world.read('4'), true)
 })
+
+test('the reads of a turn that memory can not answer share a few calls of the engine', async () => {
+  const engine = await openEngine()
+  const counted = { calls: 0, keys: 0 }
+  const world = makeWorld({
+    ...engine,
+    getMany: (keys) => {
+      counted.calls += 1
+      counted.keys += keys.length
+      return engine.getMany(keys)
+    },
+  })
+  const names = Array.from({ length: 600 }, (_, at) => `${at}`)
+  // The first turns find out that the values are small.
+  for (let turn = 1; turn <= 8; turn++) {
+    counted.calls = 0
+    counted.keys = 0
+    world.outcomes.length = 0
+    for (const name of names) world.read(name, { kind: 'get', key: `turn ${turn} key ${name}` })
+    world.read('again', { kind: 'get', key: `turn ${turn} key 0` })
+    world.reader.askRound()
+    world.reader.settleRound(turn, makeLogIndex(0))
+    assert.equal(counted.calls, 0, 'not before the turn has ended')
+    world.clock.endTurn()
+    await settled()
+    const expected = [...names, 'again'].map((name) => `${name}: nothing`)
+    assert.deepEqual(world.outcomes.sort(), expected.sort())
+  }
+  assert.equal(counted.calls, 3)
+  assert(counted.keys >= 600 && counted.keys <= 601)
+  assert.equal(world.reader.openReads, 0)
+})
+
+for (const isLate of [false, true]) {
+  test(`a read on a trip that a write and its flush overtook sees the write (read ${isLate ? 'late' : 'early'})`, async () => {
+    const gated = createGatedEngine(await openEngine())
+    const world = makeWorld(gated.engine)
+    await apply(world.store, 'old', 1)
+    // That there was nothing is known to the writer, and not to the cache.
+    const fetched = { ...(await world.store.fetch(['b'], [])), values: new Map([['c', null]]) }
+    gated.isOpen = false
+    gated.isLate = isLate
+    world.read('c', { kind: 'get', key: 'c' })
+    world.read('d', { kind: 'get', key: 'd' })
+    world.reader.askRound()
+    world.reader.settleRound(1, makeLogIndex(1))
+    world.clock.endTurn()
+    world.store.write([{ partition: partitionOf('c'), key: 'c', value: 'new' }], false, fetched, 2)
+    world.store.finishEntry({ term: makeTerm(1), index: makeLogIndex(2) }, 2, 1, Uint8Array.of(1))
+    world.store.flush()
+    await gated.releaseAll()
+    assert.deepEqual(world.outcomes.sort(), ['c: new', 'd: nothing'])
+  })
+}
 
 test('a query that makes the machine throw fails alone: the replica and other reads go on', async () => {
   const world = makeWorld(await openEngine())
@@ -160,6 +215,7 @@ test('an engine that fails is told to the replica, and the read is answered', as
   world.read('r')
   world.reader.askRound()
   world.reader.settleRound(1, makeLogIndex(0))
+  world.clock.endTurn()
   await settled()
   assert.deepEqual(world.outcomes, ['r: unhealthy'])
   assert.deepEqual(world.failures, [fault])

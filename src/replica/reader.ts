@@ -17,6 +17,7 @@ import type { Logger } from '../env/logger.ts'
 import type { Raft } from '../raft/raft.ts'
 import { ExecutionView } from './execution.ts'
 import type { Failure, Responder } from './outcome.ts'
+import { ReadTrips } from './read-trips.ts'
 import type { StateStore } from './state-store.ts'
 import { type LongRead, Walker } from './walker.ts'
 
@@ -39,6 +40,9 @@ type Round<Command, Reply> = {
   nextRead: number
 }
 
+/** A read that memory could not answer, and what its reader's clock said when it began. */
+type TrippingRead<Command, Reply> = { readonly read: PendingRead<Command, Reply>; readonly clockMs: number }
+
 type TimedRead<Command, Reply> = { readonly timeMs: number; readonly read: PendingRead<Command, Reply> }
 
 export type ReaderWorld = { readonly clock: Clock; readonly logger: Logger }
@@ -59,6 +63,7 @@ export class Reader<Command, Reply> {
   /** For reads that memory answers: it never fetches, so all can share it. */
   readonly #memoryView: ExecutionView
   readonly #walker: Walker<Command, Reply>
+  readonly #trips: ReadTrips<TrippingRead<Command, Reply>>
   #waiting: PendingRead<Command, Reply>[] = []
   #asked: Round<Command, Reply> | null = null
   #granted: Round<Command, Reply>[] = []
@@ -83,6 +88,10 @@ export class Reader<Command, Reply> {
     this.#readsMax = readsMax
     this.#callbacks = callbacks
     this.#memoryView = new ExecutionView(store)
+    this.#trips = new ReadTrips(store, world.clock, {
+      onFetched: ({ read, clockMs }, view) => this.#runFetched(read, clockMs, view),
+      onFailed: ({ read }, error) => this.#failRead(read, error),
+    })
     this.#walker = new Walker(machine, store, world.clock, {
       onEnd: (read, end) =>
         end.kind === 'error' ? this.#failRead(read, end.error) : this.#settle(read, end),
@@ -219,18 +228,28 @@ export class Reader<Command, Reply> {
   }
 
   /** What reads see of time now; those of one slice share it. */
-  #context(): QueryContext {
+  #context(clockMs = this.#world.clock.wallMs()): QueryContext {
     const { timeMs } = this.#store
     const { machineVersion } = this.#store.applied
-    return { timeMs, seed: this.#lastContext, machineVersion, clockMs: this.#world.clock.wallMs() }
+    return { timeMs, seed: this.#lastContext, machineVersion, clockMs }
   }
 
   #run(read: PendingRead<Command, Reply>, now: QueryContext): void {
     const context = read.clockMs === undefined ? now : { ...now, clockMs: read.clockMs }
     const outcome = this.#query(read, this.#memoryView, context)
     if (outcome === null) return
-    if (outcome.kind === 'need') void this.#runWithFetches(read, context.clockMs)
-    else if (outcome.kind === 'walk') this.#walk(read, context.clockMs)
+    if (outcome.kind === 'walk') this.#walk(read, context.clockMs)
+    else if (outcome.kind !== 'need') this.#settle(read, outcome)
+    else if (outcome.ranges.length > 0) void this.#runWithFetches(read, context.clockMs)
+    else this.#trips.add({ read, clockMs: context.clockMs }, outcome.keys)
+  }
+
+  #runFetched(read: PendingRead<Command, Reply>, clockMs: number, view: ExecutionView): void {
+    const outcome = this.#query(read, view, this.#context(clockMs))
+    if (outcome === null) return
+    // What it learned makes it want more: from here on it goes alone.
+    if (outcome.kind === 'need') void this.#runWithFetches(read, clockMs)
+    else if (outcome.kind === 'walk') this.#walk(read, clockMs)
     else this.#settle(read, outcome)
   }
 
@@ -239,7 +258,7 @@ export class Reader<Command, Reply> {
     const view = new ExecutionView(this.#store)
     for (;;) {
       view.refresh()
-      const outcome = this.#query(read, view, { ...this.#context(), clockMs })
+      const outcome = this.#query(read, view, this.#context(clockMs))
       if (outcome === null) return
       if (outcome.kind === 'walk') return this.#walk(read, clockMs)
       if (outcome.kind !== 'need') return this.#settle(read, outcome)

@@ -48,6 +48,8 @@ export type NodeOptions = {
   readonly dataDirectory?: string
   /** Shown in the status, so that an operator finds the process. */
   readonly processId: number
+  /** Memory that the process occupies; absent: INFO does not tell. */
+  readonly residentMemoryBytes?: () => number
   /** Peer addresses of the cluster to join at the first start; empty: create a cluster, or go on with the one on disk. */
   readonly join: readonly Address[]
   readonly roles: readonly Role[]

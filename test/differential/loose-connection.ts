@@ -61,6 +61,7 @@ export function createLooseServer(table: CommandTable, password: ByteString = ''
     isLoading: () => false,
     keyspace: () => ({ keys: 3, expires: 1 }),
     usedMemoryBytes: () => 3 * 1024 * 1024,
+    residentMemoryBytes: () => 5 * 1024 * 1024,
     peakMemoryBytes: () => 4 * 1024 * 1024,
     connectedReplicas: () => 2,
     certainReplicas: () => 0,

@@ -23,6 +23,7 @@ export function nodeOptionsFrom(values: OptionValues, bound: Bound): NodeOptions
     dataDirectory: resolve(values['data-dir']),
     httpAddress: { host: advertiseHost, port: bound.httpAddress.port },
     processId: bound.processId,
+    residentMemoryBytes: () => process.memoryUsage.rss(),
     join: values.join ?? [],
     roles: values.roles,
     password: bound.password,

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 import { storageError } from '../../base/errors.ts'
 import type { HttpListener } from '../../env/http.ts'
+import { limitHeapGrowth } from '../../env-node/heap-growth.ts'
 import { listenHttp } from '../../env-node/http-server.ts'
 import { createNodeLogger, type NodeLogger } from '../../env-node/node-logger.ts'
 import { startWatchdog, type Watchdog } from '../../env-node/watchdog.ts'
@@ -31,7 +32,6 @@ import { localHost, nodeOptionsFrom } from './node-options-from.ts'
 import { startProcessMetrics } from './process-metrics.ts'
 import { readyLine } from './ready-line.ts'
 import { watchStopSignals } from './stop-signals.ts'
-import { tuneCollector } from './tune-collector.ts'
 
 /** Beyond the node's own drain timeout, for flushing and closing. */
 const CLOSE_TIMEOUT_MS = 1_000
@@ -57,8 +57,8 @@ export async function runNode(
     reportError(context, "can't start", thrown)
     return EXIT_FAILED
   }
-  tuneCollector()
   const { values } = resolved
+  limitHeapGrowth()
   const signals = watchStopSignals(
     process,
     () => context.exit(EXIT_INTERRUPTED),

@@ -89,16 +89,26 @@ function clientFields(server: ServerFacts): Field[] {
   ]
 }
 
+/** `used_memory` is what max-memory bounds: cached values and writes on their way to the engine. */
 function memoryFields(server: ServerFacts): Field[] {
   const usedBytes = server.usedMemoryBytes()
+  const residentBytes = server.residentMemoryBytes()
   return [
     ['used_memory', usedBytes],
     ['used_memory_human', megabytes(usedBytes)],
+    ...(residentBytes === null ? [] : residentFields(residentBytes)),
     ['used_memory_peak', server.peakMemoryBytes()],
     ['used_memory_peak_human', megabytes(server.peakMemoryBytes())],
     ['maxmemory', 0],
     ['maxmemory_human', '0B'],
     ['maxmemory_policy', 'noeviction'],
+  ]
+}
+
+function residentFields(bytes: number): Field[] {
+  return [
+    ['used_memory_rss', bytes],
+    ['used_memory_rss_human', megabytes(bytes)],
   ]
 }
 

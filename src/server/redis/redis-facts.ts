@@ -18,6 +18,7 @@ export type RedisFactsOptions = {
   readonly isLoading: () => boolean
   readonly leadsData: () => boolean
   readonly memoryBytes: () => number
+  readonly residentMemoryBytes: () => number | null
   /** Null when it isn't known at once. */
   readonly keyCount: () => number | null
 }
@@ -50,6 +51,7 @@ export function makeRedisFacts(options: RedisFactsOptions): ServerFacts {
       return keys === null ? null : { keys }
     },
     usedMemoryBytes: measureMemory,
+    residentMemoryBytes: options.residentMemoryBytes,
     peakMemoryBytes: () => {
       measureMemory()
       return peakBytes
