@@ -74,7 +74,7 @@ function describeAnswer({ milliseconds, bytes, error }: Answered): string {
   return `${outcome} after ${milliseconds.toFixed(0)} ms`
 }
 
-async function measureAll(parts: Parts): Promise<readonly Row[]> {
+async function measureAll(parts: Parts, writesPerSecond: number): Promise<readonly Row[]> {
   const { node } = parts
   const sizes = { many, largeBytes: LARGE_BYTES, commands: TRANSACTION_COMMANDS }
   const rows = [await during(parts, 'nothing else', () => Promise.resolve('for comparison'))]
@@ -86,7 +86,7 @@ async function measureAll(parts: Parts): Promise<readonly Row[]> {
   }
   const expiry = `${many} keys expire at one instant`
   if (isWanted(expiry)) {
-    const { atMs, countLeft } = await expireAtOnce(parts.client, node, many)
+    const { atMs, countLeft } = await expireAtOnce(parts.client, node, many, writesPerSecond)
     await sleep(Math.max(0, atMs - Date.now() - LEAD_MS * 2))
     rows.push(await during(parts, expiry, countLeft))
   }
@@ -111,8 +111,8 @@ try {
     withLoad((first) =>
       withLoad((second) =>
         withNode({ environment: probeEnvironment(file) }, async (node) => {
-          await fill(client, node, keys)
-          return measureAll({ node, file, client, beside: [first, second] })
+          const { requestsPerSecond } = await fill(client, node, keys)
+          return measureAll({ node, file, client, beside: [first, second] }, requestsPerSecond)
         }),
       ),
     ),

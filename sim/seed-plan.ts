@@ -43,6 +43,8 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
   const nodes = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 6, 7])
   const faults = drawFaultPlan(random.fork('faults'))
   const isSmall = random.chance(0.6)
+  // Nobody is left behind by a log that is never cut.
+  const mustCut = faults.weights.has('leftBehind')
   const clock = drawClock(random.fork('clock'))
   const workload = drawWorkload(random.fork('workload'), faults, clock)
   const plan = {
@@ -56,7 +58,7 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
     serialClients: random.between(1, 2),
     serials: drawSerials(random.fork('serials'), workload, faults),
     faults,
-    groupOptions: isSmall ? smallGroupOptions(random.fork('limits')) : {},
+    groupOptions: isSmall || mustCut ? smallGroupOptions(random.fork('limits'), mustCut) : {},
     logSegmentBytes: random.pick([16, 64, 256]) * KIB,
     diskLatencyMsMax: random.pick([0.2, 1, 5]),
     engineLatencyMsMax: random.pick([0.1, 1, 10]),
@@ -115,7 +117,7 @@ function drawSerials(
 }
 
 /** So small that snapshots, cuts of the log, flushes and fetches happen all the time. */
-function smallGroupOptions(random: SimRandom): Partial<GroupOptions> {
+function smallGroupOptions(random: SimRandom, mustCut: boolean): Partial<GroupOptions> {
   const flushBytes = random.pick([1, 16]) * KIB
   return {
     maxMessageBytes: random.pick([1, 64]) * KIB,
@@ -133,8 +135,8 @@ function smallGroupOptions(random: SimRandom): Partial<GroupOptions> {
       overlayBytesMax: flushBytes * random.pick([2, 8]),
       cacheBytes: random.pick([0, 4, 1_000]) * KIB,
     },
-    logBytesMax: random.pick([1, 20, 500]) * KIB,
-    logKeepBytes: random.pick([0, 1, 20]) * KIB,
+    logBytesMax: random.pick(mustCut ? [0.25, 1] : [1, 20, 500]) * KIB,
+    logKeepBytes: random.pick(mustCut ? [0, 1] : [0, 1, 20]) * KIB,
     checkIntervalMs: random.pick([200, 2_000]),
   }
 }

@@ -10,6 +10,7 @@ import type { ByteString } from '../src/base/bytes.ts'
 import {
   type Context,
   type Done,
+  type Found,
   type KeyRange,
   type KeyValue,
   type Machine,
@@ -21,6 +22,7 @@ import {
   type NeedTime,
   type QueryContext,
   type Walk,
+  type WalkSource,
   type Write,
 } from '../src/base/machine.ts'
 
@@ -64,8 +66,17 @@ export function createMachineHost<Command, Reply>(
     return [...records.keys()].sort().map((key) => ({ key, value: records.get(key) as ByteString }))
   }
 
-  function walk({ range, take, finish }: Walk<Reply>): Done<Reply> | NeedTime {
-    const shown = range === null ? [] : sorted().filter(({ key }) => key >= range.from && key < range.to)
+  function show(source: WalkSource): readonly Found[] {
+    if (source.kind === 'nothing') return []
+    if (source.kind === 'range') return sorted().filter(({ key }) => key >= source.from && key < source.to)
+    const found: Found[] = []
+    for (let next = source.keys.next(); next.done !== true; next = source.keys.next())
+      found.push({ key: next.value, value: records.get(next.value) ?? null })
+    return found
+  }
+
+  function walk({ source, take, finish }: Walk<Reply>): Done<Reply> | NeedTime {
+    const shown = show(source)
     for (let at = 0; at < shown.length; at += WALK_PAGE_RECORDS) {
       const needTime = take(shown.slice(at, at + WALK_PAGE_RECORDS))
       if (needTime !== null) return needTime

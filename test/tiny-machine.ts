@@ -122,7 +122,7 @@ function tour(
   let isReady = false
   return {
     kind: 'walk',
-    range: { from: prefix, to: `${prefix}\xff` },
+    source: { kind: 'range', from: prefix, to: `${prefix}\xff` },
     take(page) {
       for (const { key, value } of page) found.push(`${key}=${value}`)
       return context.timeMs < timeMs && context.clockMs >= timeMs ? { kind: 'needTime', timeMs } : null

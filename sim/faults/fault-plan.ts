@@ -21,6 +21,7 @@ export const FAULT_KINDS = [
   'isolateLeader',
   'halfDeafLeader',
   'leaderRelay',
+  'leftBehind',
   'flapping',
   'clog',
   'reset',

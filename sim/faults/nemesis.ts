@@ -20,6 +20,7 @@ import { drawKind, type FaultKind, type FaultPlan } from './fault-plan.ts'
 import { freshFacts, type Harm, type MachineFacts, type Performers } from './harm.ts'
 import { NETWORK_FAULTS } from './network-faults.ts'
 import { PROCESS_FAULTS } from './process-faults.ts'
+import { REPLICATION_FAULTS } from './replication-faults.ts'
 
 const NEMESIS = eventTag('nemesis')
 const WATCH_MS = 20
@@ -39,6 +40,7 @@ const PERFORMERS: Performers = {
   ...PROCESS_FAULTS,
   ...DISK_FAULTS,
   ...NETWORK_FAULTS,
+  ...REPLICATION_FAULTS,
   ...CLOCK_FAULTS,
   ...DAMAGE_FAULTS,
 }

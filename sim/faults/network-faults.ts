@@ -5,7 +5,6 @@ import type { Recording } from '../network-frames.ts'
 import type { LinkConditions } from '../network-link.ts'
 import { sendForeigner } from './foreign-peer.ts'
 import type { Harm, Performer, Performers } from './harm.ts'
-import { leaderRelay } from './leader-relay.ts'
 
 type Pair = readonly [from: string, to: string]
 
@@ -46,7 +45,6 @@ export const NETWORK_FAULTS: Performers = {
     const isDeaf = harm.random.chance(0.5)
     return others.map((other): Pair => (isDeaf ? [other, leader.host] : [leader.host, other]))
   }),
-  leaderRelay,
   flapping: (harm) => {
     const [one, other] = twoHosts(harm)
     if (one === undefined || other === undefined) return false

@@ -112,8 +112,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'src/replica/value-cache.ts',
-        'now stale.\n      this.delete(key)\n      return',
-        'now stale.\n      return',
+        '      this.#index.remove(hash, key)\n      this.#drop(location)\n    }\n',
+        '      if (recordBytes(key.length, value) > this.#limitBytes / KEPT_DIVISOR) return\n      this.#index.remove(hash, key)\n      this.#drop(location)\n    }\n',
       ),
     ],
   },
@@ -188,13 +188,14 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'displaced-entry-taken-for-lost',
-    source: 'an entry of an earlier term that another replica still holds',
+    // Not at the first entry that displaces them: with three voters those are lost, with five they need not be.
+    name: 'entries-of-a-lost-leadership-taken-for-lost',
+    source: 'a leader that steps down and refuses what others hold: Jepsen, a definite error',
     edits: [
       edit(
-        'src/replica/proposer.ts',
-        '      this.#displaced.push(last)\n',
-        "      failFrom(last, 0, { kind: 'notCommitted' })\n",
+        GROUP,
+        'if (this.#leadership.takeNews()) this.#callbacks.onChange()',
+        "if (this.#leadership.takeNews()) {\n      if (!this.isLeader) this.#proposer.failInflight({ kind: 'notCommitted' })\n      this.#callbacks.onChange()\n    }",
       ),
     ],
   },
@@ -218,9 +219,16 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'entries-behind-a-snapshot-skipped',
+    name: 'snapshot-claims-more-than-it-holds',
     source: 'eRaft: a gap behind an installed snapshot',
-    edits: [edit(RUNNER, '    this.#applier.enqueue(ready.committed)\n    this.#reader', '    this.#reader')],
+    edits: [
+      edit(
+        'src/replica/snapshot/snapshot-sender.ts',
+        'const [encoded] = await this.#view.getMany([APPLIED_KEY])',
+        'const encoded: ByteString | null | undefined = encodeApplied(this.#dependencies.store.applied)',
+      ),
+      edit('src/replica/snapshot/snapshot-sender.ts', '  APPLIED_KEY,\n', '  encodeApplied,\n'),
+    ],
   },
   {
     name: 'snapshot-acknowledged-before-installed',

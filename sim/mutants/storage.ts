@@ -93,13 +93,19 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'segment-removed-before-its-copies-are-durable',
+    // Not the copies alone: the floor is behind them in the one log, so whoever waits for it waits for both.
+    name: 'segment-removed-beside-its-copies',
     source: 'LevelDB, RocksDB: the old file goes before the new one is synced',
     edits: [
       edit(
         'src/storage/log/log-garbage.ts',
         'if (records.length > 0) await context.append(records)',
         'if (records.length > 0) void context.append(records).catch(() => {})',
+      ),
+      edit(
+        'src/storage/log/log-garbage.ts',
+        'await context.raiseFloor((free.at(-1) as SegmentInfo).number + 1)',
+        'void context.raiseFloor((free.at(-1) as SegmentInfo).number + 1).catch(() => {})',
       ),
     ],
   },

@@ -62,6 +62,13 @@ export type Done<Reply> = {
  * reader's clock says that it should have. The leader advances time through the log and asks again.
  */
 export type NeedTime = { readonly kind: 'needTime'; readonly timeMs: number }
+/** `value: null`: there is no such record. */
+export type Found = { readonly key: ByteString; readonly value: ByteString | null }
+/** What a walk reads: all records of a range, ascending; each of some keys, in their order; nothing. */
+export type WalkSource =
+  | { readonly kind: 'range'; readonly from: ByteString; readonly to: ByteString }
+  | { readonly kind: 'keys'; readonly keys: Iterator<ByteString> }
+  | { readonly kind: 'nothing' }
 /**
  * Only from `query`: the answer takes more work than one turn of the host should. The host freezes the
  * state, asks the same query of it once more, and then calls what that one returned bit by bit, with
@@ -69,9 +76,9 @@ export type NeedTime = { readonly kind: 'needTime'; readonly timeMs: number }
  */
 export type Walk<Reply> = {
   readonly kind: 'walk'
-  /** All of its records are shown to `take`, ascending, in pages; null: nothing is read, only `finish` is called. */
-  readonly range: { readonly from: ByteString; readonly to: ByteString } | null
-  readonly take: (page: readonly KeyValue[]) => NeedTime | null
+  readonly source: WalkSource
+  /** Shown page by page. Null: go on. */
+  readonly take: (page: readonly Found[]) => NeedTime | null
   /** After the last page. Undefined: there is more to do, call it again. */
   readonly finish: () => Reply | undefined
 }

@@ -11,6 +11,7 @@ import {
   makeReplicaId,
   type NodeId,
   type ReplicaId,
+  SLOT_COUNT,
 } from '../base/ids.ts'
 
 export type Endpoint = { readonly host: string; readonly port: number }
@@ -68,4 +69,12 @@ export function groupOfSlot(catalog: Catalog, slot: number): GroupId | null {
     for (const [first, last] of slots) if (slot >= first && slot <= last) return group
   }
   return null
+}
+
+/** The group that owns all slots; null when there is none. */
+export function soleGroup({ groups }: Catalog): GroupId | null {
+  const [only] = groups
+  const [range] = only?.slots ?? []
+  const isWhole = groups.length === 1 && range !== undefined && range[0] === 0 && range[1] === SLOT_COUNT - 1
+  return only !== undefined && isWhole ? only.group : null
 }

@@ -34,7 +34,7 @@ import { fieldOfMemberKey, memberKey, memberPrefix, memberRange } from './record
 import { type ErrorReply, error, type Reply } from './reply.ts'
 import { isTooLong } from './strings.ts'
 import type { KeyEntry, KvTransaction } from './transaction.ts'
-import { answerRange, readAll } from './whole-range.ts'
+import { answerRange, LONG_READ_RECORDS, readAll, walkKeys } from './whole-range.ts'
 
 export const TOO_MANY_FIELDS = error('ERR too many fields for one reply')
 
@@ -70,12 +70,24 @@ export function readFields(
   transaction: KvTransaction,
   key: ByteString,
   fields: readonly ByteString[],
-): readonly (ByteString | null)[] | ErrorReply | undefined {
+): Reply | undefined {
   const hash = openHash(transaction, key)
   if (hash === undefined || 'kind' in hash) return hash
   if (hash.header === null) return fields.map(() => null)
-  const members = readMemberRecords(transaction, memberPrefix(hash.entry.slot, hash.header.version), fields)
+  const prefix = memberPrefix(hash.entry.slot, hash.header.version)
+  if (transaction.mayWalk && fields.length > LONG_READ_RECORDS) {
+    const values: Reply[] = []
+    const take = (member: ByteString | null): void => {
+      values.push(member === null ? null : memberValue(member))
+    }
+    return walkKeys(transaction, memberKeysOf(prefix, fields), take, () => values)
+  }
+  const members = readMemberRecords(transaction, prefix, fields)
   return members?.map((member) => (member === null ? null : memberValue(member)))
+}
+
+function* memberKeysOf(prefix: ByteString, fields: readonly ByteString[]): Generator<ByteString, void> {
+  for (const field of fields) yield memberKey(prefix, field)
 }
 
 export type Member = readonly [field: ByteString, value: ByteString]

@@ -102,3 +102,37 @@ test('a machine of another limit on values keeps to it in a long DUMP', () => {
   const reply = client.call('dump', 'h')
   assert(isError(reply))
 })
+
+test('commands on many keys and fields answer in their order, missing and expired ones too', () => {
+  const client = createKvClient()
+  const names = Array.from({ length: MANY }, (_, at) => `key:${at}`)
+  for (const [at, name] of names.entries()) {
+    if (at % 3 === 0) client.call('set', name, `v${at}`)
+    if (at % 3 === 1) client.call('psetex', name, '10', 'gone')
+    if (at % 30 === 2) client.call('hset', name, 'f', 'v')
+  }
+  client.timeMs += 10
+  const values = client.call('mget', ...names) as readonly Reply[]
+  assert.deepEqual(
+    values,
+    names.map((_, at) => (at % 3 === 0 ? `v${at}` : null)),
+  )
+  const existing = names.filter((_, at) => at % 3 === 0 || at % 30 === 2).length
+  assert.equal(client.call('exists', ...names), existing)
+  assert.equal(client.call('touch', ...names, ...names), existing * 2, 'named twice, counted twice')
+  const members = fillHash(client, MANY)
+  const fields = [...members.keys(), 'missing', 'f0']
+  assert.deepEqual(client.call('hmget', 'h', ...fields), [...members.values(), null, 'v0'])
+  assert(isError(client.call('hmget', 'key:0', ...fields)))
+})
+
+test('LCS of long strings answers as a short way to compute it does', () => {
+  const client = createKvClient()
+  const one = 'ab'.repeat(1_500)
+  const other = 'b'.repeat(2_000)
+  client.call('mset', 'one', one, 'other', other)
+  assert.equal(client.call('lcs', 'one', 'other', 'len'), 1_500)
+  assert.equal(client.call('lcs', 'one', 'other'), 'b'.repeat(1_500))
+  const [refused] = client.transact([['lcs', 'one', 'other', 'len']]) as readonly Reply[]
+  assert(isError(refused as Reply))
+})

@@ -13,6 +13,13 @@ const NOT_STRINGS = error('ERR The specified keys must contain string values')
 const LENGTH_AND_INDEXES = error('ERR If you want both the length and indexes, please just use IDX.')
 const TOO_LARGE = error('ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len')
 const CELL_BYTES = 4
+/** A few milliseconds' work. */
+const CELLS_PER_CALL = 500_000
+const TRANSACTION_CELLS_MAX = 4_000_000
+const TOO_LARGE_IN_TRANSACTION = error(
+  `ERR LCS in a transaction compares strings whose lengths multiplied are at most ${TRANSACTION_CELLS_MAX}: ` +
+    'send it outside of MULTI',
+)
 
 type LcsOptions = {
   readonly wantsLength: boolean
@@ -31,8 +38,19 @@ export function answerLcs(transaction: KvTransaction, args: readonly ByteString[
   const [one, other] = [left as ByteString, right as ByteString]
   const cells = (one.length + 1) * (other.length + 1)
   if (cells * CELL_BYTES > transaction.limits.maxValueBytes) return TOO_LARGE
-  const lengths = fillLengths(one, other)
-  const length = lengths[cells - 1] as number
+  const table = new LengthTable(one, other)
+  const finish = (): Reply | undefined =>
+    table.fillSome() ? answerFrom(one, other, table.lengths, options) : undefined
+  if (transaction.mayWalk && cells > CELLS_PER_CALL)
+    return transaction.beginWalk({ source: { kind: 'nothing' }, take: () => {}, finish })
+  if (cells > TRANSACTION_CELLS_MAX) return TOO_LARGE_IN_TRANSACTION
+  let reply = finish()
+  while (reply === undefined) reply = finish()
+  return reply
+}
+
+function answerFrom(one: ByteString, other: ByteString, lengths: Uint32Array, options: LcsOptions): Reply {
+  const length = lengths[lengths.length - 1] as number
   if (options.wantsLength) return length
   const ranges = walkBack(one, other, lengths)
   if (!options.wantsIndexes) {
@@ -82,21 +100,39 @@ function readOptions(args: readonly ByteString[]): LcsOptions | ErrorReply {
   return options.wantsLength && options.wantsIndexes ? LENGTH_AND_INDEXES : options
 }
 
-/** `[i * (other.length + 1) + j]`: how long a subsequence the first i and the first j bytes have in common. */
-function fillLengths(one: ByteString, other: ByteString): Uint32Array {
-  const width = other.length + 1
-  const lengths = new Uint32Array((one.length + 1) * width)
-  for (let i = 1; i <= one.length; i++) {
-    const byte = one.charCodeAt(i - 1)
-    const row = i * width
-    for (let j = 1; j < width; j++) {
-      const above = lengths[row - width + j] as number
-      const before = lengths[row + j - 1] as number
-      const isMatch = byte === other.charCodeAt(j - 1)
-      lengths[row + j] = isMatch ? (lengths[row - width + j - 1] as number) + 1 : Math.max(above, before)
-    }
+class LengthTable {
+  /** `[i * (other.length + 1) + j]`: how long a subsequence the first i and the first j bytes have in common. */
+  readonly lengths: Uint32Array
+  readonly #one: ByteString
+  readonly #other: ByteString
+  /** Rows that are filled, the first of them with zeros. */
+  #rows = 1
+
+  constructor(one: ByteString, other: ByteString) {
+    this.#one = one
+    this.#other = other
+    this.lengths = new Uint32Array((one.length + 1) * (other.length + 1))
   }
-  return lengths
+
+  /** Fills so many cells as take a few milliseconds. True when all are. */
+  fillSome(): boolean {
+    const width = this.#other.length + 1
+    const end = Math.min(this.#one.length + 1, this.#rows + Math.ceil(CELLS_PER_CALL / width))
+    for (; this.#rows < end; this.#rows++) fillRow(this.lengths, this.#rows, this.#one, this.#other)
+    return end > this.#one.length
+  }
+}
+
+function fillRow(lengths: Uint32Array, i: number, one: ByteString, other: ByteString): void {
+  const width = other.length + 1
+  const byte = one.charCodeAt(i - 1)
+  const row = i * width
+  for (let j = 1; j < width; j++) {
+    const above = lengths[row - width + j] as number
+    const before = lengths[row + j - 1] as number
+    const isMatch = byte === other.charCodeAt(j - 1)
+    lengths[row + j] = isMatch ? (lengths[row - width + j - 1] as number) + 1 : Math.max(above, before)
+  }
 }
 
 /** Both ends belong to the range. */

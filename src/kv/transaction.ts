@@ -11,7 +11,17 @@
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
-import type { Context, KeyRange, KeyValue, MachineView, Need, Walk, Write } from '../base/machine.ts'
+import type {
+  Context,
+  Found,
+  KeyRange,
+  KeyValue,
+  MachineView,
+  Need,
+  Walk,
+  WalkSource,
+  Write,
+} from '../base/machine.ts'
 import { META_PARTITION } from '../base/machine.ts'
 import {
   hashHeader,
@@ -56,8 +66,8 @@ export type KeyEntry = {
 
 /** See `Walk` in base/machine.ts; waiting for logical time is this class's business. */
 export type KvWalk = {
-  readonly range: { readonly from: ByteString; readonly to: ByteString } | null
-  readonly take: (page: readonly KeyValue[]) => void
+  readonly source: WalkSource
+  readonly take: (page: readonly Found[]) => void
   readonly finish: () => Reply | undefined
 }
 
@@ -169,6 +179,11 @@ export class KvTransaction {
       entries.push(entry)
     }
     return entries.length === keys.length ? entries : undefined
+  }
+
+  /** The record that clients see of what is stored for a key; null when there is none, or none any more. */
+  visibleRecord(stored: ByteString | null): ByteString | null {
+    return stored !== null && this.isVisible(stored) ? recordOfStored(stored) : null
   }
 
   /** Whether what a range read for a key is a value that clients see. */
@@ -286,7 +301,7 @@ export class KvTransaction {
     if (walk === null) return null
     return {
       kind: 'walk',
-      range: walk.range,
+      source: walk.source,
       take: (page) => {
         walk.take(page)
         // Up to the reader's clock, so that its next attempt finds nothing more to wait for.

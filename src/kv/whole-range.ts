@@ -6,6 +6,8 @@
  * in a transaction, must run at once: its records are read in as few rounds of the machine contract as
  * possible, normally one, and commands that only read are refused where that would hold up everybody.
  */
+import assert from 'node:assert/strict'
+import type { ByteString } from '../base/bytes.ts'
 import type { KeyRange, KeyValue } from '../base/machine.ts'
 import { type ErrorReply, error, type Reply } from './reply.ts'
 import type { KvTransaction, KvWalk } from './transaction.ts'
@@ -91,16 +93,41 @@ function makeWalk(
   let bytes = 0
   let refusal: ErrorReply | null = null
   return {
-    range: { from: range.from, to: range.to },
+    source: { kind: 'range', from: range.from, to: range.to },
     take: (page) => {
       if (refusal !== null) return
       records += page.length
-      for (const record of page) {
-        bytes += record.key.length + record.value.length
-        take(record)
+      for (const { key, value } of page) {
+        assert(value !== null, 'a range has no records that are not there')
+        bytes += key.length + value.length
+        take({ key, value })
       }
       if (records > LONG_READ_RECORDS_MAX || bytes > LONG_READ_BYTES_MAX) refusal = TOO_LONG
     },
     finish: () => refusal ?? finish(),
   }
+}
+
+/**
+ * Shows what is stored under each of many record keys to `take`, in their order. Only where `mayWalk`, and only
+ * worth while for more than `LONG_READ_RECORDS`; the keys are made as they are needed.
+ */
+export function walkKeys(
+  transaction: KvTransaction,
+  recordKeys: Iterator<ByteString>,
+  take: (stored: ByteString | null) => void,
+  finish: () => Reply,
+): undefined {
+  let bytes = 0
+  return transaction.beginWalk({
+    source: { kind: 'keys', keys: recordKeys },
+    take: (page) => {
+      if (bytes > LONG_READ_BYTES_MAX) return
+      for (const { value } of page) {
+        bytes += value?.length ?? 0
+        take(value)
+      }
+    },
+    finish: () => (bytes > LONG_READ_BYTES_MAX ? TOO_LONG : finish()),
+  })
 }

@@ -45,7 +45,7 @@ export class CommandStatistics {
   readonly #wallMs: () => number
   readonly #commands = new Map<string, CommandCount>()
   readonly #errors = new Map<string, number>()
-  /** The newest first. */
+  /** The newest last, and more than are shown: on a busy node every command may be a slow one. */
   #slow: SlowCommand[] = []
   #lastSlowId = -1
   #secondStartMs = 0
@@ -97,8 +97,9 @@ export class CommandStatistics {
     return [...this.#errors].sort(byName)
   }
 
+  /** The newest first. */
   get slow(): readonly SlowCommand[] {
-    return this.#slow
+    return newest(this.#slow, this.#settings().entriesMax).reverse()
   }
 
   /** Of the last whole second. */
@@ -128,7 +129,7 @@ export class CommandStatistics {
     const { entriesMax } = this.#settings()
     assert(entriesMax >= 0)
     this.#lastSlowId += 1
-    this.#slow.unshift({
+    this.#slow.push({
       id: this.#lastSlowId,
       wallMs: this.#wallMs(),
       durationMs,
@@ -136,8 +137,12 @@ export class CommandStatistics {
       clientAddress: client.remoteAddress,
       clientName: client.name,
     })
-    if (this.#slow.length > entriesMax) this.#slow.length = entriesMax
+    if (this.#slow.length >= 2 * entriesMax + 1) this.#slow = newest(this.#slow, entriesMax)
   }
+}
+
+function newest(commands: readonly SlowCommand[], count: number): SlowCommand[] {
+  return commands.slice(Math.max(0, commands.length - count))
 }
 
 function byName(one: readonly [string, unknown], other: readonly [string, unknown]): number {

@@ -1,15 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { freshStore } from '../../test/replica-parts.ts'
+import { FRESH_APPLIED, freshStore, STORE_LIMITS } from '../../test/replica-parts.ts'
 import { partitionOf } from '../../test/tiny-machine.ts'
+import { StateHash } from '../base/hash64.ts'
 import { makeLogIndex, makeTerm } from '../base/log-entry.ts'
 import type { KeyRange, KeyValue } from '../base/machine.ts'
 import type { Engine } from '../env/engine.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
 import { EmptyStretches } from './empty-stretches.ts'
 import { ExecutionView } from './execution.ts'
-import type { StateStore } from './state-store.ts'
+import { StateStore } from './state-store.ts'
+import { StoredHash } from './stored-hash.ts'
+
+const IGNORED = { onFlushed: () => {}, onFailure: () => {} }
+
+function digestOfSingle(key: string): string {
+  const hash = new StateHash()
+  hash.add(partitionOf(key), key, key)
+  return hash.digest()
+}
 
 test('a stretch is skipped until something is put into it', () => {
   const stretches = new EmptyStretches()
@@ -59,6 +69,25 @@ function finish(store: StateStore): void {
   const index = makeLogIndex(store.applied.position.index + 1)
   store.finishEntry({ term: makeTerm(1), index }, 1, 1, Uint8Array.of(1))
 }
+
+test('what an entry has read in a range it may write without asking for it again', async () => {
+  const engine = await createMemoryEngineStore().open('e')
+  const found = { applied: { ...FRESH_APPLIED }, hash: new StoredHash() }
+  const store = new StateStore(engine, found, { ...STORE_LIMITS, cacheBytes: 0 }, IGNORED)
+  for (const key of ['x1', 'x2', 'x3']) {
+    const fetched = await store.fetch([key], [])
+    store.write([{ partition: partitionOf(key), key, value: key }], false, fetched, 1)
+    finish(store)
+  }
+  await store.flushAll()
+  assert.equal(store.get('x1'), undefined, 'the engine alone has it')
+  const taken = await takeFirst(store, { from: 'x', to: 'y', limit: 2 })
+  assert.deepEqual(
+    taken.map(({ key }) => key),
+    ['x1', 'x2'],
+  )
+  assert.equal(store.digest(), digestOfSingle('x3'))
+})
 
 test('whatever is put and taken in which order, a range has what a map of everything has', async () => {
   const action = fc.oneof(

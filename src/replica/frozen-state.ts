@@ -8,7 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
-import type { KeyRange, KeyValue, MachineView } from '../base/machine.ts'
+import type { Found, KeyRange, KeyValue, MachineView } from '../base/machine.ts'
 import type { EngineSnapshot } from '../env/engine.ts'
 import { isSameRange } from './engine-fetch.ts'
 import {
@@ -70,6 +70,11 @@ export class FrozenState implements MachineView {
     const keys = this.#keys
     const found = await this.#snapshot.range({ from: keys.of(from), to: keys.of(to), limit })
     return found.map(({ key, value }) => ({ key: keys.machineKeyOf(key), value }))
+  }
+
+  async values(keys: readonly ByteString[]): Promise<readonly Found[]> {
+    const found = await this.#snapshot.getMany(keys.map((key) => this.#keys.of(key)))
+    return keys.map((key, at) => ({ key, value: found[at] ?? null }))
   }
 
   close(): Promise<void> {

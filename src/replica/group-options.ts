@@ -39,7 +39,7 @@ export const DEFAULT_GROUP_OPTIONS: GroupOptions = {
   maxCampaignLagBytes: 1 * MIB,
   proposer: { entryCommandsMax: 4_096, entryBytesMax: 1 * MIB, pendingCommandsMax: 200_000 },
   // Of the records of a batch up to 257 are the state hash: the longer the batch, the smaller their share.
-  store: { flushRecords: 4_000, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },
+  store: { flushRecords: 2_000, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },
   readsMax: 200_000,
   logBytesMax: 16 * MIB,
   logKeepBytes: 4 * MIB,

@@ -182,7 +182,7 @@ export class StateMemory {
   #knowsOldValue(write: Write, clearsData: boolean, fetched: Fetched | null): boolean {
     if (clearsData && write.partition !== META_PARTITION) return true
     if (this.#overlay.get(write.key) !== undefined || this.#cache.has(write.key)) return true
-    return fetched?.values.has(write.key) === true
+    return fetched !== null && fetchedValue(fetched, write.key) !== undefined
   }
 
   #oldValue(write: Write, clearsData: boolean, fetched: Fetched | null): ByteString | null | undefined {

@@ -13,12 +13,14 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import {
   type Done,
-  type KeyValue,
+  type Found,
   type Machine,
   NEED_ROUNDS_MAX,
   type NeedTime,
   type Walk,
+  type WalkSource,
 } from '../base/machine.ts'
+import { unreachable } from '../base/unreachable.ts'
 import { type Clock, sleep } from '../env/clock.ts'
 import type { FrozenState } from './frozen-state.ts'
 import type { Responder } from './outcome.ts'
@@ -28,7 +30,7 @@ import type { StateStore } from './state-store.ts'
 export const WALKS_MAX = 2
 /** A page ends at about so many bytes, as far as the page before tells, or at so many records. */
 const PAGE_BYTES = 256 * 1024
-const PAGE_RECORDS_MAX = 1_024
+const PAGE_RECORDS_MAX = 512
 const FIRST_PAGE_RECORDS = 64
 
 export type LongRead<Command, Reply> = {
@@ -146,19 +148,15 @@ export class Walker<Command, Reply> {
 
   async #readPages(
     state: FrozenState,
-    { range, take }: Walk<Reply>,
+    { source, take }: Walk<Reply>,
     read: LongRead<Command, Reply>,
   ): Promise<NeedTime | null> {
-    if (range === null) return null
-    let from: ByteString = range.from
-    let limit = FIRST_PAGE_RECORDS
+    const pages = pagesOf(state, source)
     while (this.#running.has(read)) {
-      const page = await state.page(from, range.to, limit)
-      const needTime = take(page)
-      const last = page.at(-1)
-      if (needTime !== null || page.length < limit || last === undefined) return needTime
-      from = `${last.key}\x00`
-      limit = nextLimit(page)
+      const page = await pages.next()
+      if (page.done === true) return null
+      const needTime = take(page.value)
+      if (needTime !== null) return needTime
       // Others' turn, also where the engine answers within this one.
       await sleep(this.#clock, 0)
     }
@@ -166,7 +164,56 @@ export class Walker<Command, Reply> {
   }
 }
 
-function nextLimit(page: readonly KeyValue[]): number {
-  const bytes = page.reduce((sum, { key, value }) => sum + key.length + value.length, 0)
+async function* pagesOf(state: FrozenState, source: WalkSource): AsyncGenerator<readonly Found[], void> {
+  switch (source.kind) {
+    case 'range':
+      return yield* pagesOfRange(state, source.from, source.to)
+    case 'keys':
+      return yield* pagesOfKeys(state, source.keys)
+    case 'nothing':
+      return
+    default:
+      unreachable(source)
+  }
+}
+
+async function* pagesOfRange(
+  state: FrozenState,
+  begin: ByteString,
+  end: ByteString,
+): AsyncGenerator<readonly Found[], void> {
+  let from = begin
+  let limit = FIRST_PAGE_RECORDS
+  for (;;) {
+    const page = await state.page(from, end, limit)
+    yield page
+    const last = page.at(-1)
+    if (page.length < limit || last === undefined) return
+    from = `${last.key}\x00`
+    limit = nextLimit(page)
+  }
+}
+
+async function* pagesOfKeys(
+  state: FrozenState,
+  keys: Iterator<ByteString>,
+): AsyncGenerator<readonly Found[], void> {
+  let limit = FIRST_PAGE_RECORDS
+  for (;;) {
+    const wanted: ByteString[] = []
+    while (wanted.length < limit) {
+      const key = keys.next()
+      if (key.done === true) break
+      wanted.push(key.value)
+    }
+    if (wanted.length === 0) return
+    const page = await state.values(wanted)
+    yield page
+    limit = nextLimit(page)
+  }
+}
+
+function nextLimit(page: readonly Found[]): number {
+  const bytes = page.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
   return Math.min(PAGE_RECORDS_MAX, Math.max(1, Math.floor((PAGE_BYTES * page.length) / bytes)))
 }

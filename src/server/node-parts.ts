@@ -7,7 +7,7 @@ import { storageError } from '../base/errors.ts'
 import type { GroupId, NodeId, ReplicaId } from '../base/ids.ts'
 import { CONTROL_GROUP } from '../base/ids.ts'
 import { HOLDFAST_VERSION } from '../base/version.ts'
-import { type Catalog, groupOfSlot } from '../cluster/catalog.ts'
+import { type Catalog, groupOfSlot, soleGroup } from '../cluster/catalog.ts'
 import type { ClusterCommand, NodeFacts } from '../cluster/cluster-machine.ts'
 import { sleep, type Timer } from '../env/clock.ts'
 import type { FreeSpace } from '../env/disk.ts'
@@ -104,6 +104,7 @@ export class NodeParts implements RunningNode {
       table: REDIS_COMMANDS,
       facts: this.#redisFacts,
       router: () => this.#routers?.keys ?? null,
+      soleGroup: () => (this.#control?.catalog ? soleGroup(this.#control.catalog) : null),
       groupOfSlot: (slot) => (this.#control?.catalog ? groupOfSlot(this.#control.catalog, slot) : null),
     })
   }

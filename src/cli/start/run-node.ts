@@ -32,6 +32,7 @@ import { localHost, nodeOptionsFrom } from './node-options-from.ts'
 import { startProcessMetrics } from './process-metrics.ts'
 import { readyLine } from './ready-line.ts'
 import { watchStopSignals } from './stop-signals.ts'
+import { tuneCollector } from './tune-collector.ts'
 
 /** Beyond the node's own drain timeout, for flushing and closing. */
 const CLOSE_TIMEOUT_MS = 1_000
@@ -57,6 +58,7 @@ export async function runNode(
     reportError(context, "can't start", thrown)
     return EXIT_FAILED
   }
+  tuneCollector()
   const { values } = resolved
   limitHeapGrowth()
   const signals = watchStopSignals(

@@ -43,7 +43,7 @@ function dumpString(transaction: KvTransaction, value: ByteString): Reply | unde
   writer.addString(value)
   const finish = (): Reply | undefined => writer.finish()
   if (transaction.mayWalk && value.length > LONG_VALUE_BYTES)
-    return transaction.beginWalk({ range: null, take: () => {}, finish })
+    return transaction.beginWalk({ source: { kind: 'nothing' }, take: () => {}, finish })
   let dump = finish()
   while (dump === undefined) dump = finish()
   return dump

@@ -1,7 +1,11 @@
 /** MGET key [key …] */
+import type { ByteString } from '../../base/bytes.ts'
 import type { KvCommandSpec } from '../command-spec.ts'
+import { isLongRead, recordKeysOf } from '../generic.ts'
+import { recordType, stringValue, ValueType } from '../record.ts'
 import type { Reply } from '../reply.ts'
 import { stringOf } from '../strings.ts'
+import { walkKeys } from '../whole-range.ts'
 
 export const mgetCommand: KvCommandSpec = {
   info: {
@@ -18,9 +22,16 @@ export const mgetCommand: KvCommandSpec = {
     },
   },
   execute(transaction, args) {
+    const values: Reply[] = []
+    if (isLongRead(transaction, args)) {
+      const take = (stored: ByteString | null): void => {
+        const record = transaction.visibleRecord(stored)
+        values.push(record !== null && recordType(record) === ValueType.string ? stringValue(record) : null)
+      }
+      return walkKeys(transaction, recordKeysOf(args), take, () => values)
+    }
     const entries = transaction.openAll(args.slice(1))
     if (entries === undefined) return undefined
-    const values: Reply[] = []
     for (const entry of entries) {
       const value = stringOf(entry)
       values.push(typeof value === 'string' ? value : null)

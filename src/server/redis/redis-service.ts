@@ -30,6 +30,8 @@ export type RedisServiceOptions = {
   readonly facts: ServerFacts
   /** null: the node does not belong to a cluster yet. */
   readonly router: () => GroupRouter<KvCommand, Reply> | null
+  /** Owns all slots; null: several own some. No slot need be computed then, and one request may name many keys. */
+  readonly soleGroup: () => GroupId | null
   /** null: nobody owns the slot. */
   readonly groupOfSlot: (slot: number) => GroupId | null
 }
@@ -228,7 +230,9 @@ export class RedisService {
 
   /** One group for all keys of a request; commands without keys go to the first. */
   #groupOf(request: DataRequest): GroupId | null | 'crossSlot' {
-    const { groupOfSlot } = this.#options
+    const { groupOfSlot, soleGroup } = this.#options
+    const sole = soleGroup()
+    if (sole !== null) return sole
     if (request.kind === 'command') {
       const { info, args } = request
       if (info.keys === null) return groupOfSlot(0)
