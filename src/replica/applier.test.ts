@@ -152,6 +152,29 @@ test('gives way to other events after a slice, and goes on where it was', async 
   assert.deepEqual(world.applied, [1, 2])
 })
 
+test('a command that writes much has a slice of its own', async () => {
+  const world = makeWorld(await openEngine(), { flushRecords: 10_000 })
+  const many: TinyCommand[] = Array.from({ length: 300 }, (_, at) => ({
+    kind: 'set' as const,
+    key: `k${at}`,
+    value: 'v',
+  }))
+  world.applier.enqueue([world.propose(1, many)])
+  for (let turn = 0; turn < 100; turn++) {
+    await settled()
+    world.clock.runTimer()
+  }
+  assert.equal(world.replies.length, 300)
+  world.clock.stepMs = 5
+  const drop = { kind: 'drop' as const, prefix: 'k', limit: 400 }
+  world.applier.enqueue([world.propose(2, [drop, { kind: 'time' }, { kind: 'time' }])])
+  await settled()
+  await settled()
+  assert.equal(world.replies.length, 301, 'the loop is given away behind it')
+  world.clock.runTimer()
+  assert.equal(world.replies.length, 303)
+})
+
 test('logical time never runs backwards, whatever a new leader stamped', async () => {
   const world = makeWorld(await openEngine())
   world.applier.enqueue([

@@ -21,8 +21,9 @@ import type { StateStore } from './state-store.ts'
 
 /** Main-loop time one slice of applying may take before other events get their turn. */
 const SLICE_MS = 4
-/** Commands between two looks at the clock. */
+/** Commands between two looks at the clock; one that writes much counts as several. */
 const COMMANDS_PER_CLOCK_READ = 32
+const WRITES_PER_COMMAND_LOG2 = 3
 
 /**
  * Checks in a row that are passed over because a later one waits already: the others compared their states
@@ -214,6 +215,7 @@ export class Applier<Command, Reply> {
     const unknown = this.#store.unknownOldValues(outcome.writes, outcome.clearsData, this.#view.fetched)
     if (unknown.length > 0) return needOf(unknown)
     this.#store.write(outcome.writes, outcome.clearsData, this.#view.fetched, context.timeMs)
+    this.#commandsUntilClockRead -= outcome.writes.length >> WRITES_PER_COMMAND_LOG2
     this.#view.reset()
     work.local?.onReply(work.nextOrdinal, outcome.reply)
     return null
