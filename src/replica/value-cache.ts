@@ -341,7 +341,7 @@ export class ValueCache {
 
   #segmentAt(location: number): Segment | LongValue {
     const segment = this.#segments[location >>> UNIT_BITS]
-    assert(segment != null, 'the index of the value cache points at nothing')
+    assert(segment !== null && segment !== undefined, 'the index of the value cache points at nothing')
     return segment
   }
 }
