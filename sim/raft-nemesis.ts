@@ -151,11 +151,25 @@ export class RaftNemesis {
     const leader = world.awake.find((host) => host.raft.role === 'leader')
     const follower = world.awake.find((host) => host.raft.leader === leader?.id && host !== leader)
     if (leader === undefined || follower === undefined) return
+    if (this.#random.chance(0.5)) this.#leaveOut(leader, follower)
     world.crashes++
     follower.crash(follower.pendingWrites, 0)
     this.#damage(follower)
     follower.start()
     world.isolate(leader)
+  }
+
+  /** No more than it takes to commit hear the leader's latest entries. */
+  #leaveOut(leader: RaftHost, follower: RaftHost): void {
+    const world = this.#world
+    const others = this.#random.shuffle(world.awake.filter((host) => host !== leader && host !== follower))
+    const needed = Math.floor(world.hosts.length / 2) - 1
+    const heard = [leader, follower, ...others.slice(0, needed)]
+    world.setSides(new Map(world.hosts.map((host) => [host.id, Number(heard.includes(host))])))
+    for (let left = this.#random.between(1, 3); left > 0; left--) {
+      world.propose(leader)
+      this.#talk(heard, 4)
+    }
   }
 
   #restart(): void {

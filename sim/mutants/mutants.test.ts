@@ -6,6 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { edit, edited, type Mutant } from './mutant.ts'
 import { MUTANTS } from './mutant-table.ts'
+import { FIRST_SEED, tryMutant } from './trial.ts'
 import { chainOf, verdictOf } from './verdict.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
@@ -60,4 +61,12 @@ test('a checker that speaks has found the bug; a program that stumbles has not',
   assert.equal(of(new Error('seed 1 failed', { cause: new TypeError('x is not a function') })), 'broken')
   assert.equal(of(new Error('applying the log failed: RangeError: out of bounds')), 'broken')
   assert.equal(of('a text'), 'killed')
+})
+
+test('a copy of the sources has all that a judge needs', async () => {
+  const mutant = MUTANTS.find(({ name }) => name === 'vote-before-durable')
+  assert(mutant !== undefined)
+  const attempt = { judge: 'raft', from: FIRST_SEED, budget: { seedsMax: 20, cpuSeconds: 20 } } as const
+  const { fate, reason } = await tryMutant(mutant, [attempt])
+  assert.equal(fate, 'killed', reason)
 })

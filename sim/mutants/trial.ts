@@ -16,7 +16,7 @@ import { EditDoesNotFit, type Mutant, plant } from './mutant.ts'
 import { verdictOf } from './verdict.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
-const COPIED = ['src', 'sim', 'package.json'] as const
+const COPIED = ['src', 'sim', 'tools', 'package.json'] as const
 /** Wall clock over processor time: a judge that takes longer hangs. */
 const HANG_FACTOR = 10
 const HANG_MS_MIN = 300_000
