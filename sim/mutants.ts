@@ -25,7 +25,7 @@ const BUDGETS: Readonly<Record<JudgeName, Budget>> = {
   cluster: { seedsMax: 600, cpuSeconds: 180 },
 }
 /** Another seed tells another story after a change of what seeds draw: a few more are tried then. */
-const QUICK_CPU_SECONDS = 20
+const QUICK_CPU_SECONDS = 60
 
 export type Kill = { readonly judge: JudgeName; readonly seed: number; readonly reason: string }
 export type Kills = Readonly<Record<string, Kill>>
