@@ -9,9 +9,10 @@
  * one process, of which only the first few pay for compiling. How much slower its slowest run was says
  * how busy the machine is.
  */
-import { createSimRandom } from '../sim/random.ts'
-import { runSeed } from '../sim/run-seed.ts'
-import { drawSeedPlan } from '../sim/seed-plan.ts'
+
+import { runSeed } from '../sim/seeds/run-seed.ts'
+import { drawSeedPlan } from '../sim/seeds/seed-plan.ts'
+import { createSimRandom } from '../sim/world/random.ts'
 
 const NODES = 3
 const SEEDS = 15

@@ -3,10 +3,10 @@
  * What concerns consensus alone shows soonest where there is nothing else: thousands of small groups
  * cost as much as a few whole clusters, whose transports and nodes also hide some of it.
  */
-import { runLogDamage } from './log-damage.ts'
-import { runLogSeed } from './log-schedule.ts'
-import { runRaftCluster } from './raft-cluster.ts'
-import { runSeed } from './run-seed.ts'
+import { runLogDamage } from './log/log-damage.ts'
+import { runLogSeed } from './log/log-schedule.ts'
+import { runRaftCluster } from './raft/raft-cluster.ts'
+import { runSeed } from './seeds/run-seed.ts'
 
 export const JUDGE_NAMES = ['raft', 'log', 'rot', 'cluster'] as const
 export type JudgeName = (typeof JUDGE_NAMES)[number]

@@ -4,10 +4,10 @@
  */
 import { parseArgs } from 'node:util'
 import { numberOption } from '../tools/number-option.ts'
-import { runSeed, type SeedResult } from './run-seed.ts'
-import type { PlanLimits } from './seed-plan.ts'
-import { createRunners, failureOf, type SeedOutcome, type SeedRunner } from './seed-runner.ts'
-import { shrink } from './shrink.ts'
+import { runSeed, type SeedResult } from './seeds/run-seed.ts'
+import type { PlanLimits } from './seeds/seed-plan.ts'
+import { createRunners, failureOf, type SeedOutcome, type SeedRunner } from './seeds/seed-runner.ts'
+import { shrink } from './seeds/shrink.ts'
 
 const USAGE = `npm run sim -- --seed N [--trace] [--strikes K] [--clients C] [--duration-ms D]
 npm run sim -- --seeds A..B [--minutes M] [--jobs J] [--keep-going]

@@ -4,10 +4,10 @@ import { type Entry, EntryKind, makeLogIndex, makeTerm } from '../src/base/log-e
 import type { Clock } from '../src/env/clock.ts'
 import type { Engine } from '../src/env/engine.ts'
 import type { Logger } from '../src/env/logger.ts'
-import type { AppliedRecord } from '../src/replica/engine-records.ts'
 import { encodePayload } from '../src/replica/entry-payload.ts'
-import { StateStore, type StateStoreLimits } from '../src/replica/state-store.ts'
-import { StoredHash } from '../src/replica/stored-hash.ts'
+import type { AppliedRecord } from '../src/replica/state/engine-records.ts'
+import { StateStore, type StateStoreLimits } from '../src/replica/state/state-store.ts'
+import { StoredHash } from '../src/replica/state/stored-hash.ts'
 import { createTinyMachine, type TinyCommand } from './tiny-machine.ts'
 
 export const STORE_LIMITS: StateStoreLimits = {

@@ -1,9 +1,10 @@
 /** Transports on the simulated network, for tests of what travels between nodes. */
-import { createSimClock } from '../sim/clock.ts'
-import { driveUntilSettled } from '../sim/drive.ts'
-import { createSimNetwork, type SimNetwork } from '../sim/network.ts'
-import { createSimRandom } from '../sim/random.ts'
-import { createScheduler, type Scheduler } from '../sim/scheduler.ts'
+
+import { createSimNetwork, type SimNetwork } from '../sim/network/network.ts'
+import { createSimClock } from '../sim/world/clock.ts'
+import { driveUntilSettled } from '../sim/world/drive.ts'
+import { createSimRandom } from '../sim/world/random.ts'
+import { createScheduler, type Scheduler } from '../sim/world/scheduler.ts'
 import { makeNodeId, makeReplicaId, type ReplicaId } from '../src/base/ids.ts'
 import { sleep } from '../src/env/clock.ts'
 import type { Address, Network } from '../src/env/network.ts'

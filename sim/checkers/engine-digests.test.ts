@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeLogIndex, makeTerm } from '../../src/base/log-entry.ts'
 import type { Engine, EngineOperation } from '../../src/env/engine.ts'
-import { APPLIED_KEY, encodeApplied, makeEngineKeys } from '../../src/replica/engine-records.ts'
+import { APPLIED_KEY, encodeApplied, makeEngineKeys } from '../../src/replica/state/engine-records.ts'
 import { createMemoryEngineStore } from '../../src/storage/memory-engine.ts'
 import { digestingStore } from './engine-digests.ts'
 

@@ -8,7 +8,12 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Engine, EngineOperation, EngineStore } from '../../src/env/engine.ts'
-import { APPLIED_KEY, decodeApplied, EVERYTHING, makeEngineKeys } from '../../src/replica/engine-records.ts'
+import {
+  APPLIED_KEY,
+  decodeApplied,
+  EVERYTHING,
+  makeEngineKeys,
+} from '../../src/replica/state/engine-records.ts'
 
 const PAGE_RECORDS = 1_000
 

@@ -11,7 +11,7 @@ import {
   decodeApplied,
   makeEngineKeys,
   metaEpochs,
-} from '../../src/replica/engine-records.ts'
+} from '../../src/replica/state/engine-records.ts'
 
 const PAGE_RECORDS = 1_000
 

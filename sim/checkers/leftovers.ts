@@ -3,7 +3,12 @@
  * waits, nothing that nobody knows, nothing that will never be removed.
  */
 import type { Engine } from '../../src/env/engine.ts'
-import { APPLIED_KEY, decodeApplied, EVERYTHING, garbageRanges } from '../../src/replica/engine-records.ts'
+import {
+  APPLIED_KEY,
+  decodeApplied,
+  EVERYTHING,
+  garbageRanges,
+} from '../../src/replica/state/engine-records.ts'
 import type { SimCluster } from '../cluster/sim-cluster.ts'
 import type { SimNode } from '../cluster/sim-node.ts'
 

@@ -1,11 +1,12 @@
 /** Whether nodes answer reads and writes of every key, each node for itself. */
-import { createSimClock } from '../clock.ts'
+
 import { RedisClient } from '../cluster/redis-client.ts'
 import type { SimCluster } from '../cluster/sim-cluster.ts'
 import { REDIS_PORT, type SimNode } from '../cluster/sim-node.ts'
 import { KEYS_PER_GROUP, keyName } from '../workloads/key-client.ts'
 import type { KeyHistory } from '../workloads/key-history.ts'
 import { answerOf } from '../workloads/key-model.ts'
+import { createSimClock } from '../world/clock.ts'
 
 const RETRY_MS = 50
 /** A connection to a machine that is cut off, or a request that it keeps, is given up after this. */

@@ -4,11 +4,11 @@
  */
 import type { GroupId } from '../../src/base/ids.ts'
 import type { NodeOptions } from '../../src/server/node-options.ts'
-import { createSimLog, type SimLog } from '../logger.ts'
-import { createSimNetwork, type SimNetwork } from '../network.ts'
-import { createRaftChecker, type RaftChecker } from '../raft-checker.ts'
-import { createSimRandom, type SimRandom } from '../random.ts'
-import { createScheduler, type Scheduler } from '../scheduler.ts'
+import { createSimNetwork, type SimNetwork } from '../network/network.ts'
+import { createRaftChecker, type RaftChecker } from '../raft/raft-checker.ts'
+import { createSimLog, type SimLog } from '../world/logger.ts'
+import { createSimRandom, type SimRandom } from '../world/random.ts'
+import { createScheduler, type Scheduler } from '../world/scheduler.ts'
 import { type MachineClock, PEER_PORT, SimNode } from './sim-node.ts'
 
 export type SimClusterOptions = {

@@ -17,7 +17,7 @@ import type {
   Role,
   SnapshotPosition,
 } from '../../src/raft/raft.ts'
-import type { RaftChecker } from '../raft-checker.ts'
+import type { RaftChecker } from '../raft/raft-checker.ts'
 
 /** The core's own check walks the whole log; the checker sees every call, this one a sample. */
 const CALLS_PER_FULL_CHECK = 256

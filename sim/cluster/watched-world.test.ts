@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSimClock } from '../clock.ts'
-import { createSimDisk } from '../disk.ts'
-import { createSimRandom } from '../random.ts'
-import { createScheduler } from '../scheduler.ts'
+import { createSimDisk } from '../disk/disk.ts'
+import { createSimClock } from '../world/clock.ts'
+import { createSimRandom } from '../world/random.ts'
+import { createScheduler } from '../world/scheduler.ts'
 import { CallWatch, watchClock, watchDisk } from './watched-world.ts'
 
 function settled(promise: Promise<unknown>): Promise<boolean> {

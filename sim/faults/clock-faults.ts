@@ -1,6 +1,7 @@
 /** Wall clocks that jump, flicker and stand still. Drift and skew are drawn at each start (seed-plan.ts). */
-import type { SimClock } from '../clock.ts'
+
 import type { SimNode } from '../cluster/sim-node.ts'
+import type { SimClock } from '../world/clock.ts'
 import type { Harm, Performers } from './harm.ts'
 
 const STROBE_MS = 40

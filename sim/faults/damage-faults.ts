@@ -1,7 +1,7 @@
 /** What was durable is lost: only where the atlas permits it, and it is told of all of it. */
 import type { SimNode } from '../cluster/sim-node.ts'
-import type { SimDiskCall, SimDiskFault } from '../disk.ts'
-import type { SimRandom } from '../random.ts'
+import type { SimDiskCall, SimDiskFault } from '../disk/disk.ts'
+import type { SimRandom } from '../world/random.ts'
 import { damageLog } from './damage-log.ts'
 import type { Harm, Performer, Performers } from './harm.ts'
 

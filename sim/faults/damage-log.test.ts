@@ -2,9 +2,9 @@
 import { describe, test } from 'node:test'
 import { segmentName } from '../../src/storage/log/log-format.ts'
 import { LOG_DIRECTORY } from '../../src/storage/log/open-shared-log.ts'
-import type { SimDisk } from '../disk.ts'
-import { type Built, buildLog, judge, openLogOn, segmentsOf } from '../log-damage.ts'
-import { createSimRandom } from '../random.ts'
+import type { SimDisk } from '../disk/disk.ts'
+import { type Built, buildLog, judge, openLogOn, segmentsOf } from '../log/log-damage.ts'
+import { createSimRandom } from '../world/random.ts'
 import { damageLog } from './damage-log.ts'
 
 const EVIDENCE = `${LOG_DIRECTORY}/evidence`

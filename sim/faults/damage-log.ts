@@ -15,8 +15,8 @@ import {
   SECTOR_BYTES,
 } from '../../src/storage/log/log-format.ts'
 import { LOG_DIRECTORY } from '../../src/storage/log/open-shared-log.ts'
-import type { SimDisk } from '../disk.ts'
-import type { SimRandom } from '../random.ts'
+import type { SimDisk } from '../disk/disk.ts'
+import type { SimRandom } from '../world/random.ts'
 
 /** Not what was put aside as evidence. */
 const SEGMENT = new RegExp(`^${LOG_DIRECTORY}/\\d+\\.segment$`)

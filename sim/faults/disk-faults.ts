@@ -1,6 +1,6 @@
 /** Disks and engines that are slow, hang, are full, or say that they failed. Nothing synced is lost. */
 import type { SimNode } from '../cluster/sim-node.ts'
-import type { SimDiskCall, SimDiskFault } from '../disk.ts'
+import type { SimDiskCall, SimDiskFault } from '../disk/disk.ts'
 import type { FaultKind } from './fault-plan.ts'
 import type { Harm, Performer, Performers } from './harm.ts'
 

@@ -3,7 +3,7 @@
  * kinds of faults and some have all (swarm testing). Storms of faults and quiet times follow each
  * other, so that there is something to lose when the next storm comes.
  */
-import type { SimRandom } from '../random.ts'
+import type { SimRandom } from '../world/random.ts'
 
 export const FAULT_KINDS = [
   'kill',

@@ -6,9 +6,9 @@
 import { utf8ToBytes } from '../../src/base/bytes.ts'
 import { FrameSplitter, FrameType, makeFrame } from '../../src/replica/transport/frame.ts'
 import { PROTOCOL_VERSION } from '../../src/replica/transport/peer-connection.ts'
-import { createSimClock } from '../clock.ts'
 import { PEER_PORT } from '../cluster/sim-node.ts'
-import { eventTag } from '../scheduler.ts'
+import { createSimClock } from '../world/clock.ts'
+import { eventTag } from '../world/scheduler.ts'
 import type { Harm } from './harm.ts'
 
 const FOREIGN_CLUSTER = 'f'.repeat(32)

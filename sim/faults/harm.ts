@@ -4,7 +4,7 @@
  */
 import type { SimCluster } from '../cluster/sim-cluster.ts'
 import type { SimNode } from '../cluster/sim-node.ts'
-import type { SimRandom } from '../random.ts'
+import type { SimRandom } from '../world/random.ts'
 import type { Atlas } from './atlas.ts'
 import type { FaultKind, FaultPlan } from './fault-plan.ts'
 

@@ -1,8 +1,9 @@
 /** Links between machines that are cut, flap, crawl, change bytes, or forget their connections. */
-import { createSimClock } from '../clock.ts'
+
 import { PEER_PORT, type SimNode } from '../cluster/sim-node.ts'
-import type { Recording } from '../network-frames.ts'
-import type { LinkConditions } from '../network-link.ts'
+import type { Recording } from '../network/network-frames.ts'
+import type { LinkConditions } from '../network/network-link.ts'
+import { createSimClock } from '../world/clock.ts'
 import { sendForeigner } from './foreign-peer.ts'
 import type { Harm, Performer, Performers } from './harm.ts'
 

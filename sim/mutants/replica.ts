@@ -1,8 +1,8 @@
 /** Bugs between consensus and engine: what is applied, answered, cut off, sent and installed. */
 import { edit, type Mutant } from './mutant.ts'
 
-const STORE = 'src/replica/state-store.ts'
-const MEMORY = 'src/replica/state-memory.ts'
+const STORE = 'src/replica/state/state-store.ts'
+const MEMORY = 'src/replica/state/state-memory.ts'
 const GROUP = 'src/replica/group.ts'
 const RUNNER = 'src/replica/ready-runner.ts'
 
@@ -100,7 +100,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     source: 'memtable dropped before its table is readable',
     edits: [
       edit(
-        'src/replica/overlay.ts',
+        'src/replica/state/overlay.ts',
         'if (active !== undefined || this.#flushing === null) return active',
         'if (active !== undefined || this.#flushing !== undefined) return active',
       ),
@@ -111,7 +111,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     source: 'a cache that skips large values and keeps the small one they replaced',
     edits: [
       edit(
-        'src/replica/value-cache.ts',
+        'src/replica/state/value-cache.ts',
         '      this.#index.remove(hash, key)\n      this.#drop(location)\n    }\n',
         '      if (recordBytes(key.length, value) > this.#limitBytes / KEPT_DIVISOR) return\n      this.#index.remove(hash, key)\n      this.#drop(location)\n    }\n',
       ),
@@ -269,7 +269,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     source: 'eRaft storage/rocksdb.go: deleting one shard deletes all behind it',
     edits: [
       edit(
-        'src/replica/engine-records.ts',
+        'src/replica/state/engine-records.ts',
         'const ranges = [dataEpochs(0, next.data), metaEpochs(0, next.meta)]',
         'const ranges = [dataEpochs(0, EPOCH_MAX), metaEpochs(0, next.meta)]',
       ),

@@ -3,10 +3,10 @@
  * acknowledged: all of those must be there for ever.
  */
 import { sleep } from '../../src/env/clock.ts'
-import { createSimClock, type SimClock } from '../clock.ts'
 import { RedisClient } from '../cluster/redis-client.ts'
 import type { SimCluster } from '../cluster/sim-cluster.ts'
 import { REDIS_PORT } from '../cluster/sim-node.ts'
+import { createSimClock, type SimClock } from '../world/clock.ts'
 
 const RETRY_MS = 3
 

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/env/clock.ts'
 import type { Address } from '../../src/env/network.ts'
 import { type Fate, SerialOracle } from '../checkers/serial-oracle.ts'
 import { type ClientReply, RedisClient } from '../cluster/redis-client.ts'
-import type { SimRandom } from '../random.ts'
+import type { SimRandom } from '../world/random.ts'
 import { isRefusal, isUnknown } from './answers.ts'
 import type { KeyClientWorld, KeyWorkload } from './key-client.ts'
 

@@ -1,6 +1,6 @@
 /**
  * What must hold of one replica between any two calls, checked by tests and simulator after every
- * step. Costly: it walks the whole log. What concerns several replicas is in sim/raft-checker.ts.
+ * step. Costly: it walks the whole log. What concerns several replicas is in sim/raft/raft-checker.ts.
  */
 import assert from 'node:assert/strict'
 import type { LogIndex } from '../base/log-entry.ts'

@@ -1,7 +1,7 @@
-/** Random clusters: every invariant of sim/raft-checker.ts after every call, then the proof of life. */
+/** Random clusters: every invariant of sim/raft/raft-checker.ts after every call, then the proof of life. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { runRaftCluster } from '../../sim/raft-cluster.ts'
+import { runRaftCluster } from '../../sim/raft/raft-cluster.ts'
 
 const SEEDS = 300
 const STEPS = 4000

@@ -11,8 +11,8 @@ import { type Engine, EngineFault } from '../env/engine.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
 import { Applier, type LocalEntry } from './applier.ts'
 import { commandSeed, encodePayload } from './entry-payload.ts'
-import type { StateStore } from './state-store.ts'
-import { StoredHash } from './stored-hash.ts'
+import type { StateStore } from './state/state-store.ts'
+import { StoredHash } from './state/stored-hash.ts'
 
 const SEED = 20260105
 const machine = createTinyMachine()

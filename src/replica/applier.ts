@@ -17,7 +17,7 @@ import type { Clock } from '../env/clock.ts'
 import { commandSeed, decodePayload, type EntryPayload, isCheckPayload } from './entry-payload.ts'
 import { ExecutionView, needOf } from './execution.ts'
 import { AHEAD_KEYS_MIN, fewerKeys, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 /** Main-loop time one slice of applying may take before other events get their turn. */
 const SLICE_MS = 4

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import type { KeyRange, KeyValue, MachineView, Need } from '../base/machine.ts'
 import { NEED_ROUNDS_MAX } from '../base/machine.ts'
-import type { Fetched } from './engine-fetch.ts'
-import type { StateStore } from './state-store.ts'
+import type { Fetched } from './state/engine-fetch.ts'
+import type { StateStore } from './state/state-store.ts'
 
 /** What one view holds of values that were fetched for commands before the present one. */
 const LEFT_KEYS_MAX = 1_024

@@ -11,7 +11,7 @@ import type { Logger } from '../env/logger.ts'
 import type { Random } from '../env/random.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { SharedLog } from '../storage/log/shared-log.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 import type { Transport } from './transport/transport.ts'
 
 export type GroupWorld = {

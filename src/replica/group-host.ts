@@ -32,7 +32,7 @@ import {
 } from './open-group.ts'
 import { NoticeKind } from './request-kinds.ts'
 import { routeSnapshots } from './snapshot/snapshot-routes.ts'
-import { StateStore } from './state-store.ts'
+import { StateStore } from './state/state-store.ts'
 import { readGroupId } from './transport/read-group-id.ts'
 import type { Transport } from './transport/transport.ts'
 

@@ -1,6 +1,6 @@
 /** What every replica of a node shares: limits and timings of its groups. */
 import type { ProposerLimits } from './proposer.ts'
-import type { StateStoreLimits } from './state-store.ts'
+import type { StateStoreLimits } from './state/state-store.ts'
 
 export type GroupOptions = {
   /** One tick of every group: the unit of heartbeats and election timeouts. */

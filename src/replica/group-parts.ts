@@ -16,8 +16,8 @@ import { Reader } from './reader.ts'
 import { ReadyRunner } from './ready-runner.ts'
 import { SnapshotDispatch } from './snapshot/snapshot-dispatch.ts'
 import { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
+import type { StateStore } from './state/state-store.ts'
 import { StateCheck } from './state-check.ts'
-import type { StateStore } from './state-store.ts'
 
 /** What the parts ask of their group, and tell it. */
 export type GroupHooks = {

@@ -32,8 +32,8 @@ import type { Reader } from './reader.ts'
 import type { ReadyRunner } from './ready-runner.ts'
 import { RepairReporter } from './repair-report.ts'
 import type { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
+import type { StateStore } from './state/state-store.ts'
 import type { StateCheck } from './state-check.ts'
-import type { StateStore } from './state-store.ts'
 
 export class Group<Command, Reply> {
   readonly id: GroupId

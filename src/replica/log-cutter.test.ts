@@ -9,7 +9,7 @@ import type { Raft } from '../raft/raft.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
 import { LogCutter } from './log-cutter.ts'
 import type { Persister } from './persister.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 const MEMBERSHIP = { voters: [], votersOutgoing: [], learners: [], learnersNext: [] }
 

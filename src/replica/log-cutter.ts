@@ -9,7 +9,7 @@ import { encodeMembership } from '../raft/membership-codec.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { GroupOptions } from './group-options.ts'
 import type { Persister } from './persister.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 /** Between two cuts: while applying lags behind, each would gain little and cost the engine a flush to disk. */
 const PAUSE_MS = 1_000

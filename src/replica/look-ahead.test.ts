@@ -4,7 +4,7 @@ import type { ByteString } from '../base/bytes.ts'
 import type { Done, Machine, MachineView, Need } from '../base/machine.ts'
 import type { ExecutionView } from './execution.ts'
 import { AHEAD_KEYS_MIN, fewerKeys, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 /** A command reads one key, then writes another. */
 type Copy = { readonly from: ByteString; readonly to: ByteString }

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import type { ByteString } from '../base/bytes.ts'
 import type { Context, Machine } from '../base/machine.ts'
 import type { ExecutionView } from './execution.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 /** Commands looked at per trip. */
 const AHEAD_COMMANDS_MAX = 256

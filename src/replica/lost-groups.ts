@@ -6,8 +6,8 @@ import { storageError } from '../base/errors.ts'
 import type { GroupId } from '../base/ids.ts'
 import { EngineFault, type EngineStore } from '../env/engine.ts'
 import type { LogDamage } from '../storage/log/shared-log.ts'
-import { APPLIED_KEY } from './engine-records.ts'
 import { groupEngineName, groupOfEngine } from './open-group.ts'
+import { APPLIED_KEY } from './state/engine-records.ts'
 
 /**
  * Engines of which the log knows nothing. If the log is whole they are left from a creation that a

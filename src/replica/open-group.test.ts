@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SILENT_LOGGER } from '../../sim/log-workload.ts'
+import { SILENT_LOGGER } from '../../sim/log/log-workload.ts'
 import { makeGroupId, makeReplicaId } from '../base/ids.ts'
 import {
   type Entry,
@@ -16,7 +16,6 @@ import type { Membership } from '../raft/membership.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
 import type { LogDamage, RecoveredGroup } from '../storage/log/shared-log.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
-import { APPLIED_KEY, type AppliedRecord, encodeApplied, makeEngineKeys } from './engine-records.ts'
 import { DEFAULT_GROUP_OPTIONS } from './group-options.ts'
 import {
   createGroupState,
@@ -25,6 +24,7 @@ import {
   type OpenedState,
   recoverGroupState,
 } from './open-group.ts'
+import { APPLIED_KEY, type AppliedRecord, encodeApplied, makeEngineKeys } from './state/engine-records.ts'
 
 const GROUP = makeGroupId(3)
 const SELF = makeReplicaId(1)

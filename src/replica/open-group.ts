@@ -37,8 +37,8 @@ import {
   encodeApplied,
   garbageRanges,
   isInstalled,
-} from './engine-records.ts'
-import { StoredHash } from './stored-hash.ts'
+} from './state/engine-records.ts'
+import { StoredHash } from './state/stored-hash.ts'
 
 export type OpenedState = {
   readonly raft: RaftState

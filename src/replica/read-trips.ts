@@ -10,7 +10,7 @@ import type { ByteString } from '../base/bytes.ts'
 import type { Clock } from '../env/clock.ts'
 import { ExecutionView } from './execution.ts'
 import { AHEAD_KEYS_MIN, nextKeysMax } from './look-ahead.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 /** Into so many the reads of a turn are split: the threads in which an engine reads. */
 const TRIPS_PER_TURN = 3

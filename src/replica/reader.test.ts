@@ -9,7 +9,7 @@ import { makeLogIndex, makeTerm } from '../base/log-entry.ts'
 import { type Engine, EngineFault } from '../env/engine.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
 import { Reader } from './reader.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 const machine = createTinyMachine()
 

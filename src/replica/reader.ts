@@ -18,7 +18,7 @@ import type { Raft } from '../raft/raft.ts'
 import { ExecutionView } from './execution.ts'
 import type { Failure, Responder } from './outcome.ts'
 import { ReadTrips } from './read-trips.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 import { type LongRead, Walker } from './walker.ts'
 
 /** Main-loop time one run of granted reads may take before other events get their turn. */

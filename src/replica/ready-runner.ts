@@ -19,7 +19,7 @@ import type { Reader } from './reader.ts'
 import { sendMessages } from './send-messages.ts'
 import type { SnapshotDispatch } from './snapshot/snapshot-dispatch.ts'
 import type { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 import type { Transport } from './transport/transport.ts'
 
 export type ReadyRunnerParts<Command, Reply> = {

@@ -7,7 +7,7 @@ import { makeLogIndex, makeTerm } from '../base/log-entry.ts'
 import type { Done, NeedTime, Write } from '../base/machine.ts'
 import type { Engine } from '../env/engine.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 import { type LongRead, WALKS_MAX, Walker } from './walker.ts'
 
 type End = Done<string> | NeedTime | { readonly kind: 'error'; readonly error: unknown }

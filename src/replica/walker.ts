@@ -22,9 +22,9 @@ import {
 } from '../base/machine.ts'
 import { unreachable } from '../base/unreachable.ts'
 import { type Clock, sleep } from '../env/clock.ts'
-import type { FrozenState } from './frozen-state.ts'
 import type { Responder } from './outcome.ts'
-import type { StateStore } from './state-store.ts'
+import type { FrozenState } from './state/frozen-state.ts'
+import type { StateStore } from './state/state-store.ts'
 
 /** More wait. Two, so that one that takes minutes doesn't stop all others. */
 export const WALKS_MAX = 2

@@ -1,10 +1,10 @@
 /** Whole nodes in the simulated world, one story each: what a client and an operator see when things go wrong. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSimClock } from '../../sim/clock.ts'
 import { type ClientReply, RedisClient } from '../../sim/cluster/redis-client.ts'
 import { createSimCluster, formCluster, type SimCluster } from '../../sim/cluster/sim-cluster.ts'
 import { PEER_PORT, REDIS_PORT, type SimNode } from '../../sim/cluster/sim-node.ts'
+import { createSimClock } from '../../sim/world/clock.ts'
 import { StorageError } from '../base/errors.ts'
 import { makeNodeId } from '../base/ids.ts'
 import type { NodeStatus } from './node-status.ts'

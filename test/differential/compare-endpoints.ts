@@ -3,7 +3,7 @@
  * they differ. Both must be empty, or they are emptied first.
  */
 
-import { createSimRandom, type SimRandom } from '../../sim/random.ts'
+import { createSimRandom, type SimRandom } from '../../sim/world/random.ts'
 import type { ByteString } from '../../src/base/bytes.ts'
 import { sameReply } from './compare-replies.ts'
 import {

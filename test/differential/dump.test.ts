@@ -1,7 +1,7 @@
 /** What one of redis-server and us dumps, the other restores. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createSimRandom } from '../../sim/random.ts'
+import { createSimRandom } from '../../sim/world/random.ts'
 import { startMachineEndpoint } from './machine-endpoint.ts'
 import { type RunningServer, redisServerMissing, startRedisServer } from './redis-server.ts'
 import { connectRespClient, type RespClient } from './resp-client.ts'

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createSimRandom } from '../../sim/random.ts'
+import { createSimRandom } from '../../sim/world/random.ts'
 import type { ByteString } from '../../src/base/bytes.ts'
 import { OK, type Reply } from '../../src/kv/reply.ts'
 import { REDIS_COMMANDS } from '../../src/redis/redis-commands.ts'

@@ -8,7 +8,7 @@
  * ones far away or long past. An expiry that comes due is a step of its own, with a pause behind it (`compare-endpoints.ts`).
  */
 import assert from 'node:assert/strict'
-import type { SimRandom } from '../../sim/random.ts'
+import type { SimRandom } from '../../sim/world/random.ts'
 import type { ByteString } from '../../src/base/bytes.ts'
 
 export type Call = readonly ByteString[]

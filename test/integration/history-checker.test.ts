@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createSimRandom } from '../../sim/random.ts'
 import { KEYS_PER_GROUP } from '../../sim/workloads/key-client.ts'
 import { checkKeyCalls, type KeyCall, KeyHistory } from '../../sim/workloads/key-history.ts'
+import { createSimRandom } from '../../sim/world/random.ts'
 import { startClients } from '../nemesis/nemesis-round.ts'
 import { startCluster } from '../nemesis/real-cluster.ts'
 

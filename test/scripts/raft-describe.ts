@@ -1,6 +1,6 @@
 /** Messages, entries and replicas as short lines for golden scripts. */
 import { Buffer } from 'node:buffer'
-import type { Packet } from '../../sim/raft-host.ts'
+import type { Packet } from '../../sim/raft/raft-host.ts'
 import type { Entry, LogPosition } from '../../src/base/log-entry.ts'
 import { EntryKind } from '../../src/base/log-entry.ts'
 import { unreachable } from '../../src/base/unreachable.ts'

@@ -1,6 +1,6 @@
 /**
  * The world of the Raft scripts: replicas on simulated disks, packets that wait until they are
- * delivered, and one verb per thing that can happen. Every step is checked by sim/raft-checker.ts.
+ * delivered, and one verb per thing that can happen. Every step is checked by sim/raft/raft-checker.ts.
  *
  *   nodes 3 [joiners=4,5] [voters=1,2,3] [learners=4] [option=value …]   begins the world
  *   campaign N · tick N [times] · propose N TEXT [times] · read N CONTEXT · transfer N TO · resign N
@@ -20,9 +20,9 @@
  */
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
-import { createRaftChecker } from '../../sim/raft-checker.ts'
-import type { Packet } from '../../sim/raft-host.ts'
-import { founding, RaftHost } from '../../sim/raft-host.ts'
+import { createRaftChecker } from '../../sim/raft/raft-checker.ts'
+import type { Packet } from '../../sim/raft/raft-host.ts'
+import { founding, RaftHost } from '../../sim/raft/raft-host.ts'
 import type { ReplicaId } from '../../src/base/ids.ts'
 import { makeReplicaId } from '../../src/base/ids.ts'
 import type { LogIndex } from '../../src/base/log-entry.ts'

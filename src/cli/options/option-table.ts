@@ -182,9 +182,8 @@ export const OPTIONS = {
     summary: 'Ceiling of cached values and of writes that wait for the engine; data itself may be larger',
     detail:
       'Four tenths of it are for the cache, one tenth for the writes; both are counted by what they take, and the ' +
-      'cache grows as values are written and read. The process needs 250 to 350 MiB besides: the program, ' +
-      "`RocksDB` and its files' indexes, the log's end, garbage that is not collected yet. " +
-      '`MALLOC_ARENA_MAX=2` in the environment saves some 50 MiB of that under Linux.',
+      'cache grows as values are written and read. The process needs 250 to 400 MiB besides, most while ' +
+      "much is written: the program, `RocksDB` and its files' indexes, the log's end, garbage that is not collected yet.",
     section: 'Limits',
   }),
   'max-connections': option({

@@ -10,7 +10,6 @@ import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 import { storageError } from '../../base/errors.ts'
 import type { HttpListener } from '../../env/http.ts'
-import { limitHeapGrowth } from '../../env-node/heap-growth.ts'
 import { listenHttp } from '../../env-node/http-server.ts'
 import { createNodeLogger, type NodeLogger } from '../../env-node/node-logger.ts'
 import { startWatchdog, type Watchdog } from '../../env-node/watchdog.ts'
@@ -60,7 +59,6 @@ export async function runNode(
   }
   tuneCollector()
   const { values } = resolved
-  limitHeapGrowth()
   const signals = watchStopSignals(
     process,
     () => context.exit(EXIT_INTERRUPTED),

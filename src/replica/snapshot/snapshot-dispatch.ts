@@ -10,7 +10,7 @@ import type { Clock } from '../../env/clock.ts'
 import type { Logger } from '../../env/logger.ts'
 import type { Random } from '../../env/random.ts'
 import type { Raft } from '../../raft/raft.ts'
-import type { StateStore } from '../state-store.ts'
+import type { StateStore } from '../state/state-store.ts'
 import type { Transport } from '../transport/transport.ts'
 import { sendSnapshot } from './snapshot-sender.ts'
 

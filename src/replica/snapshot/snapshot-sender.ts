@@ -14,6 +14,7 @@ import type { LogIndex, Term } from '../../base/log-entry.ts'
 import type { KeyValue } from '../../base/machine.ts'
 import { type Clock, sleep } from '../../env/clock.ts'
 import type { EngineSnapshot } from '../../env/engine.ts'
+import { RequestKind } from '../request-kinds.ts'
 import {
   APPLIED_KEY,
   dataEpochs,
@@ -22,10 +23,9 @@ import {
   type EngineKeys,
   makeEngineKeys,
   metaEpochs,
-} from '../engine-records.ts'
-import { RequestKind } from '../request-kinds.ts'
-import type { StateStore } from '../state-store.ts'
-import { StoredHash } from '../stored-hash.ts'
+} from '../state/engine-records.ts'
+import type { StateStore } from '../state/state-store.ts'
+import { StoredHash } from '../state/stored-hash.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type SnapshotId, writeBegin, writeChunk, writeEnd } from './snapshot-codec.ts'
 

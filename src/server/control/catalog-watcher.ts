@@ -6,7 +6,7 @@ import type { ByteString } from '../../base/bytes.ts'
 import type { ReplicaId } from '../../base/ids.ts'
 import { type Catalog, decodeCatalog } from '../../cluster/catalog.ts'
 import { CATALOG_KEY } from '../../cluster/cluster-machine.ts'
-import type { StateStore } from '../../replica/state-store.ts'
+import type { StateStore } from '../../replica/state/state-store.ts'
 
 export class CatalogWatcher {
   readonly #self: ReplicaId

@@ -10,7 +10,7 @@ import type { Machine } from '../../base/machine.ts'
 import { type Catalog, decodeCatalog } from '../../cluster/catalog.ts'
 import { CATALOG_KEY, type ClusterCommand, type ClusterReply } from '../../cluster/cluster-machine.ts'
 import { decodePayload } from '../../replica/entry-payload.ts'
-import type { StateStore } from '../../replica/state-store.ts'
+import type { StateStore } from '../../replica/state/state-store.ts'
 
 export async function foreseeCatalog(
   machine: Machine<ClusterCommand, ClusterReply>,

@@ -1,6 +1,6 @@
-/** Random lives of the log; what must hold is in sim/log-schedule.ts. */
+/** Random lives of the log; what must hold is in sim/log/log-schedule.ts. */
 import { test } from 'node:test'
-import { LOG_SCHEDULES, type LogSchedule, runLogSchedule } from '../../../sim/log-schedule.ts'
+import { LOG_SCHEDULES, type LogSchedule, runLogSchedule } from '../../../sim/log/log-schedule.ts'
 
 /** `LOG_SEEDS=20 node --test …` runs twenty times as many. */
 const SEEDS_FACTOR = Number(process.env['LOG_SEEDS'] ?? 1)

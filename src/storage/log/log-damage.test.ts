@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { SimDisk } from '../../../sim/disk.ts'
-import { createSimDisk } from '../../../sim/disk.ts'
+import type { SimDisk } from '../../../sim/disk/disk.ts'
+import { createSimDisk } from '../../../sim/disk/disk.ts'
 import {
   buildLog,
   DAMAGE_SEGMENT_BYTES,
@@ -14,8 +14,8 @@ import {
   segmentsOf,
   spoil,
   usedBytes,
-} from '../../../sim/log-damage.ts'
-import { createSimRandom } from '../../../sim/random.ts'
+} from '../../../sim/log/log-damage.ts'
+import { createSimRandom } from '../../../sim/world/random.ts'
 import type { GroupId } from '../../base/ids.ts'
 import type { Entry, LogIndex, Term } from '../../base/log-entry.ts'
 import { SECTOR_BYTES } from './log-format.ts'

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createSimDisk, type SimDisk, type SimDiskCall, type SimDiskFault } from '../../../sim/disk.ts'
+import { createSimDisk, type SimDisk, type SimDiskCall, type SimDiskFault } from '../../../sim/disk/disk.ts'
 import {
   buildLog,
   DAMAGE_SEGMENT_BYTES,
@@ -12,8 +12,8 @@ import {
   openLogOn,
   segmentsOf,
   spoil,
-} from '../../../sim/log-damage.ts'
-import { createSimRandom } from '../../../sim/random.ts'
+} from '../../../sim/log/log-damage.ts'
+import { createSimRandom } from '../../../sim/world/random.ts'
 import { StorageError } from '../../base/errors.ts'
 import type { GroupId } from '../../base/ids.ts'
 import type { LogIndex, Term } from '../../base/log-entry.ts'

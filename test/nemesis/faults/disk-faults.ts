@@ -1,6 +1,6 @@
 /** Disks that refuse, are full, or are slow, of one node at a time. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { SimRandom } from '../../../sim/random.ts'
+import type { SimRandom } from '../../../sim/world/random.ts'
 import type { DiskTrouble } from '../disk/node-disk-faults.ts'
 import { type Fault, onOne } from './fault.ts'
 

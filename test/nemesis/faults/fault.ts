@@ -1,5 +1,5 @@
 /** One kind of harm, done for a while and undone. */
-import type { SimRandom } from '../../../sim/random.ts'
+import type { SimRandom } from '../../../sim/world/random.ts'
 import type { NemesisWorld } from '../nemesis-world.ts'
 import type { NodeProcess } from '../node-process.ts'
 

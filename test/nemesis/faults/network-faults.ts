@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { SimRandom } from '../../../sim/random.ts'
+import type { SimRandom } from '../../../sim/world/random.ts'
 import type { NemesisWorld } from '../nemesis-world.ts'
 import type { LinkConditions, PacketNetwork } from '../network/packet-network.ts'
 import { type Fault, repeat } from './fault.ts'

@@ -1,6 +1,6 @@
 /** Processes that end, at once or in order, one or all, with or without their power; and that stand still. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { SimRandom } from '../../../sim/random.ts'
+import type { SimRandom } from '../../../sim/world/random.ts'
 import type { NemesisWorld } from '../nemesis-world.ts'
 import type { NodeProcess } from '../node-process.ts'
 import { type Fault, onOne, repeat } from './fault.ts'
