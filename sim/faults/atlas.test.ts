@@ -1,7 +1,7 @@
 /** What the atlas permits: never more than the store promises to survive. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSimCluster, type SimCluster } from '../cluster/sim-cluster.ts'
+import { createSimCluster, formCluster, type SimCluster } from '../cluster/sim-cluster.ts'
 import type { SimNode } from '../cluster/sim-node.ts'
 import { Atlas } from './atlas.ts'
 
@@ -26,6 +26,28 @@ test('machines of a cluster of one or two, and of a ruined one, are neither dama
   atlas.hurt(victim, true)
   atlas.declareUnrecoverable()
   for (const node of nodes) assert(!atlas.permits(node))
+})
+
+test('a shorter harm does not end a longer one that still goes on', async () => {
+  const cluster = createSimCluster({ seed: 'overlapping harm', nodes: 3 })
+  const atlas = new Atlas(cluster)
+  await formCluster(cluster)
+  atlas.open()
+  const [victim, other] = cluster.nodes as readonly [SimNode, SimNode, SimNode]
+  const restart = async (forMs: number): Promise<void> => {
+    victim.crash('close', false)
+    victim.start()
+    await cluster.run(forMs)
+  }
+  assert(atlas.permits(victim))
+  atlas.hurt(victim, true, 20_000)
+  await cluster.run(1_000)
+  atlas.hurt(victim, false)
+  await restart(10_000)
+  assert(!atlas.permits(other), 'its disk still loses writes')
+  await restart(10_000)
+  await restart(10_000)
+  assert(atlas.permits(other), 'it is whole again')
 })
 
 function opened(nodes: number): { readonly nodes: SimCluster['nodes']; readonly atlas: Atlas } {

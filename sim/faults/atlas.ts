@@ -77,8 +77,10 @@ export class Atlas {
 
   /** What was durable on it is lost, within `forMs` from now. `isLasting`: a restart may find it. */
   hurt(node: SimNode, isLasting: boolean, forMs = 0): void {
+    // What hurts it now does not end what still goes on.
+    const beforeMs = this.#victim === node ? this.#hurtUntilMs : 0
     this.#victim = node
-    this.#hurtUntilMs = this.#cluster.scheduler.nowMs + forMs
+    this.#hurtUntilMs = Math.max(beforeMs, this.#cluster.scheduler.nowMs + forMs)
     if (isLasting) this.#damaged.add(node)
   }
 

@@ -95,6 +95,8 @@ const RUIN_AT = 0.6
 const REPEATING_KINDS: readonly FaultKind[] = ['looseFrames', 'replayConnection', 'foreignPeer']
 const CLIENTS_END_MS = 15_000
 const SETTLE_MS = 10_000
+/** Where frames vanish, which no TCP does, a snapshot waits so long for an answer that was lost. */
+const SETTLE_MS_OF_LOST_FRAMES = 45_000
 const OBSERVE_MS = 50
 const OBSERVE = eventTag('observe')
 const LATE = eventTag('late-node')
@@ -290,7 +292,9 @@ class SeedRun {
   }
 
   async #settle(): Promise<void> {
-    await this.#cluster.runUntil('the replicas settle', () => this.#isSettled(), SETTLE_MS)
+    const losesFrames = this.#plan.faults.weights.has('looseFrames')
+    const limitMs = losesFrames ? SETTLE_MS_OF_LOST_FRAMES : SETTLE_MS
+    await this.#cluster.runUntil('the replicas settle', () => this.#isSettled(), limitMs)
     for (const node of this.#cluster.nodes) {
       for (const { gid, local } of node.running?.status().groups ?? []) {
         if (local?.healthy === false) throw new Error(`${node.host} group ${gid}: ${local.reason}`)
