@@ -29,6 +29,7 @@ const { values } = parseArgs({
 })
 const keys = numberOption('--keys', values.keys)
 const valueBytes = numberOption('--value-bytes', values['value-bytes'])
+const measureMs = numberOption('--seconds', values.seconds) * 1_000
 
 /** Of all files below a directory; they may change meanwhile. */
 function forgetFiles(directory: string): void {
@@ -49,7 +50,7 @@ const rows = await withLoad((client) =>
         await node.terminate()
         if (from === 'the disk') forgetFiles(node.directory)
         await node.start()
-        const extent = { warmUpMs: WARM_UP_MS, measureMs: numberOption('--seconds', values.seconds) * 1_000 }
+        const extent = { warmUpMs: WARM_UP_MS, measureMs }
         const figures = await client.run(taskFor(node, { test: 'get', keys, valueBytes, pipeline, extent }))
         const { requestsPerSecond, p99Ms, cpuUsPerRequest, residentMib } = figures
         found.push([

@@ -21,6 +21,8 @@ const COMPILED_MS = 4_000
 const { values } = parseArgs({
   options: { max: { type: 'string', default: '1000000' }, seconds: { type: 'string', default: '2' } },
 })
+const keysMax = numberOption('--max', values.max)
+const measureMs = numberOption('--seconds', values.seconds) * 1_000
 
 /** Until the program is compiled: the first step would cost more than the last. */
 async function warmUp(client: LoadClient, node: NodeProcess): Promise<void> {
@@ -35,10 +37,10 @@ const rows = await withLoad((client) =>
     const found: Row[] = []
     const first = { get: 0, set: 0 }
     await warmUp(client, node)
-    for (let keys = FIRST; keys <= numberOption('--max', values.max); keys *= STEP) {
+    for (let keys = FIRST; keys <= keysMax; keys *= STEP) {
       await fill(client, node, keys)
       for (const test of ['get', 'set'] as const) {
-        const extent = { warmUpMs: WARM_UP_MS, measureMs: numberOption('--seconds', values.seconds) * 1_000 }
+        const extent = { warmUpMs: WARM_UP_MS, measureMs }
         const figures = await client.run(taskFor(node, { test, keys, pipeline: PIPELINE, extent }))
         const { cpuUsPerRequest, requestsPerSecond, p99Ms, residentMib } = figures
         if (keys === FIRST) first[test] = cpuUsPerRequest

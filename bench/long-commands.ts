@@ -19,7 +19,7 @@ import type { LoadClient } from './load/load-client.ts'
 import { type Answered, fillHash, longReads, longWrites, send } from './long-work.ts'
 import { describeReading, probeEnvironment, readProbe, resetProbe } from './loop-reading.ts'
 import { expireAtOnce } from './mass-expiry.ts'
-import { fill, printRows, type Row, taskFor, withLoad, withNode } from './own-node.ts'
+import { fill, printRows, type Row, taskFor, withLoads, withNode } from './own-node.ts'
 
 const TARGET = '≤ 20 ms CPU'
 const MIXED_MS = 5_000
@@ -107,15 +107,12 @@ function isWanted(name: string): boolean {
 const directory = await mkdtemp(join(tmpdir(), 'holdfast-probe-'))
 const file = join(directory, 'reading')
 try {
-  const rows = await withLoad((client) =>
-    withLoad((first) =>
-      withLoad((second) =>
-        withNode({ environment: probeEnvironment(file) }, async (node) => {
-          const { requestsPerSecond } = await fill(client, node, keys)
-          return measureAll({ node, file, client, beside: [first, second] }, requestsPerSecond)
-        }),
-      ),
-    ),
+  const rows = await withLoads(3, ([first, ...others]) =>
+    withNode({ environment: probeEnvironment(file) }, async (node) => {
+      const client = first as LoadClient
+      const { requestsPerSecond } = await fill(client, node, keys)
+      return measureAll({ node, file, client, beside: others as [LoadClient, LoadClient] }, requestsPerSecond)
+    }),
   )
   printRows(rows)
 } finally {

@@ -26,6 +26,7 @@ const { values } = parseArgs({
   options: { keys: { type: 'string', default: '1000000' }, kills: { type: 'string', default: '3' } },
 })
 const keys = numberOption('--keys', values.keys)
+const kills = numberOption('--kills', values.kills)
 
 async function measure(node: NodeProcess, client: LoadClient): Promise<readonly Row[]> {
   const filled = await fill(client, node, keys)
@@ -33,7 +34,7 @@ async function measure(node: NodeProcess, client: LoadClient): Promise<readonly 
   await sleep(IDLE_MS)
   const idle = residentMib([node.pid])
   const starts = { idle: [] as number[], writing: [] as number[] }
-  for (let kill = 0; kill < numberOption('--kills', values.kills); kill++) {
+  for (let kill = 0; kill < kills; kill++) {
     starts.idle.push(await killAndStart(node))
     starts.writing.push(await killWhileWriting(node, client))
   }

@@ -14,12 +14,13 @@ import { parseArgs } from 'node:util'
 import { KEY_DIGITS } from '../src/cli/bench/requests.ts'
 import type { NodeProcess } from '../test/nemesis/node-process.ts'
 import { type RealCluster, startCluster } from '../test/nemesis/real-cluster.ts'
+import { numberOption } from '../tools/number-option.ts'
 import type { LoadClient } from './load/load-client.ts'
 import { send } from './long-work.ts'
 import type { LoopReading } from './loop-probe.ts'
 import { describeReading, probeEnvironment, readProbe, resetProbe } from './loop-reading.ts'
 import { expireAtOnce } from './mass-expiry.ts'
-import { fill, printRows, type Row, taskFor, withLoad } from './own-node.ts'
+import { fill, printRows, type Row, taskFor, withLoads } from './own-node.ts'
 
 const TARGET = '≤ 20 ms CPU'
 const PHASE_MS = 10_000
@@ -37,8 +38,9 @@ const { values } = parseArgs({
     expiring: { type: 'string', default: '100000' },
   },
 })
-const keys = Number(values.keys)
-const expiring = Number(values.expiring)
+const keys = numberOption('--keys', values.keys)
+const expiring = numberOption('--expiring', values.expiring)
+const minutes = numberOption('--minutes', values.minutes)
 
 type Loads = { readonly writes: LoadClient; readonly counts: LoadClient; readonly reads: LoadClient }
 type Phase = { readonly name: string; readonly run: () => Promise<string> }
@@ -125,7 +127,7 @@ async function reseed(cluster: RealCluster): Promise<string> {
 }
 
 async function run(cluster: RealCluster, loads: Loads, client: LoadClient): Promise<readonly Row[]> {
-  const endMs = performance.now() + Number(values.minutes) * MS_PER_MINUTE
+  const endMs = performance.now() + minutes * MS_PER_MINUTE
   const worst = new Map<string, Worst>()
   do {
     const { requestsPerSecond } = await fill(client, cluster.nodes[0] as NodeProcess, keys)
@@ -152,10 +154,8 @@ const cluster = await startCluster({
   environment: (_id, directory) => probeEnvironment(probeFile(directory)),
 })
 try {
-  const rows = await withLoad((client) =>
-    withLoad((writes) =>
-      withLoad((counts) => withLoad((reads) => run(cluster, { writes, counts, reads }, client))),
-    ),
+  const rows = await withLoads(4, ([client, writes, counts, reads]) =>
+    run(cluster, { writes, counts, reads } as Loads, client as LoadClient),
   )
   printRows(rows)
 } finally {

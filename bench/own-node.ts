@@ -39,12 +39,20 @@ export async function withNode<Result>(
   }
 }
 
-export async function withLoad<Result>(use: (client: LoadClient) => Promise<Result>): Promise<Result> {
-  const client = new LoadClient()
+export function withLoad<Result>(use: (client: LoadClient) => Promise<Result>): Promise<Result> {
+  return withLoads(1, ([client]) => use(client as LoadClient))
+}
+
+/** As many processes that load. */
+export async function withLoads<Result>(
+  count: number,
+  use: (clients: readonly LoadClient[]) => Promise<Result>,
+): Promise<Result> {
+  const clients = Array.from({ length: count }, () => new LoadClient())
   try {
-    return await use(client)
+    return await use(clients)
   } finally {
-    client.close()
+    for (const client of clients) client.close()
   }
 }
 

@@ -48,14 +48,16 @@ const { values } = parseArgs({
     keep: { type: 'string' },
   },
 })
+const measureMs = numberOption('--seconds', values.seconds) * 1_000
+const pipeline = numberOption('--pipeline', values.pipeline)
+const top = numberOption('--top', values.top)
 
 async function record(directory: string, test: LoadTest): Promise<LoadFigures> {
   const environment = { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${directory}` }
   return withLoad((client) =>
     withNode({ environment }, async (node) => {
       await fill(client, node, KEYS)
-      const extent = { warmUpMs: WARM_UP_MS, measureMs: numberOption('--seconds', values.seconds) * 1_000 }
-      const pipeline = numberOption('--pipeline', values.pipeline)
+      const extent = { warmUpMs: WARM_UP_MS, measureMs }
       const figures = await client.run(taskFor(node, { test, keys: KEYS, pipeline, extent }))
       await node.terminate()
       return figures
@@ -92,7 +94,7 @@ function print(samples: ReadonlyMap<string, number>): void {
   const total = busy.reduce((sum, [, count]) => sum + count, 0)
   const rows = busy
     .toSorted(([, left], [, right]) => right - left)
-    .slice(0, numberOption('--top', values.top))
+    .slice(0, top)
     .map(([name, count]) => [`${((count / total) * 100).toFixed(1)} %`, name])
   console.log(renderColumns(['OWN TIME', 'FUNCTION'], rows))
 }
@@ -108,7 +110,7 @@ try {
     `${test}, pipeline ${values.pipeline}, profiled: ${requestsPerSecond.toFixed(0)}/s, ${cpuUsPerRequest.toFixed(1)} µs of all threads per request`,
   )
   const profile = JSON.parse(readFileSync(join(directory, file), 'utf8')) as Profile
-  print(samplesByFunction(profile, numberOption('--seconds', values.seconds) * 1_000 + STOP_MS))
+  print(samplesByFunction(profile, measureMs + STOP_MS))
   if (values.keep !== undefined) cpSync(directory, values.keep, { recursive: true })
 } finally {
   rmSync(directory, { recursive: true, force: true })

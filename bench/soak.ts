@@ -16,9 +16,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { KEY_DIGITS } from '../src/cli/bench/requests.ts'
 import type { NodeProcess } from '../test/nemesis/node-process.ts'
+import { numberOption } from '../tools/number-option.ts'
 import type { LoadClient } from './load/load-client.ts'
 import type { MemoryReading } from './memory-probe.ts'
-import { fill, printRows, type Row, taskFor, withLoad, withNode } from './own-node.ts'
+import { fill, printRows, type Row, taskFor, withLoads, withNode } from './own-node.ts'
 import { fitLine } from './slope.ts'
 
 const BYTES_PER_MIB = 1_048_576
@@ -32,6 +33,8 @@ const P99_GROWTH_MAX = 0.25
 const LOAD = { clients: 10, pipeline: 4 } as const
 /** Keys that expire come and go: as many as are written in this time. */
 const EXPIRING = ['SET', `bench:expiring:${KEY_DIGITS}`, 'value', 'EX', '20']
+/** Each by a process of its own. */
+const LOADS = ['set', 'get', 'hset', EXPIRING] as const
 
 const { values } = parseArgs({
   options: {
@@ -40,9 +43,10 @@ const { values } = parseArgs({
     keys: { type: 'string', default: '100000' },
   },
 })
-const keys = Number(values.keys)
-const windows = Number(values.windows)
-const windowMs = (Number(values.minutes) * MS_PER_MINUTE) / windows
+const keys = numberOption('--keys', values.keys)
+const windows = numberOption('--windows', values.windows)
+const minutes = numberOption('--minutes', values.minutes)
+const windowMs = (minutes * MS_PER_MINUTE) / windows
 
 type Window = MemoryReading & { readonly p99Ms: number; readonly atMinutes: number }
 
@@ -56,11 +60,10 @@ async function measure(node: NodeProcess, clients: readonly LoadClient[], file: 
   const found: Window[] = []
   const beginMs = performance.now()
   const extent = { warmUpMs: 0, measureMs: windowMs }
-  const loads = ['set', 'get', 'hset', EXPIRING] as const
   while (found.length < windows) {
     const figures = await Promise.all(
       clients.map((client, at) =>
-        client.run(taskFor(node, { ...LOAD, test: loads[at] as (typeof loads)[number], keys, extent })),
+        client.run(taskFor(node, { ...LOAD, test: LOADS[at] as (typeof LOADS)[number], keys, extent })),
       ),
     )
     const p99Ms = Math.max(...figures.map((figure) => figure.p99Ms))
@@ -101,7 +104,7 @@ function judge(found: readonly Window[]): readonly Row[] {
       `${mean.toFixed(1)} ${unit}, ${growth}: ${verdict}`,
     ]
   }
-  const hours = Number(values.minutes) / MINUTES_PER_HOUR
+  const hours = minutes / MINUTES_PER_HOUR
   const share = (mean: number): number => mean * GROWTH_PER_HOUR_MAX
   return [
     row('resident memory after a collection', (window) => window.residentBytes / BYTES_PER_MIB, share, 'MiB'),
@@ -128,17 +131,11 @@ const environment = {
   MEMORY_PROBE_FILE: file,
 }
 try {
-  const rows = await withLoad((first) =>
-    withLoad((second) =>
-      withLoad((third) =>
-        withLoad((fourth) =>
-          withNode({ environment }, async (node) => {
-            await fill(first, node, keys)
-            return judge(await measure(node, [first, second, third, fourth], file))
-          }),
-        ),
-      ),
-    ),
+  const rows = await withLoads(LOADS.length, (clients) =>
+    withNode({ environment }, async (node) => {
+      await fill(clients[0] as LoadClient, node, keys)
+      return judge(await measure(node, clients, file))
+    }),
   )
   printRows(rows)
 } finally {

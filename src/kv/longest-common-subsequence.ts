@@ -8,6 +8,7 @@ import { parseInteger } from './integers.ts'
 import { recordType, stringValue, ValueType } from './record.ts'
 import { type ErrorReply, error, type Reply } from './reply.ts'
 import type { KeyEntry, KvTransaction } from './transaction.ts'
+import { answerInParts } from './whole-range.ts'
 
 const NOT_STRINGS = error('ERR The specified keys must contain string values')
 const LENGTH_AND_INDEXES = error('ERR If you want both the length and indexes, please just use IDX.')
@@ -38,15 +39,13 @@ export function answerLcs(transaction: KvTransaction, args: readonly ByteString[
   const [one, other] = [left as ByteString, right as ByteString]
   const cells = (one.length + 1) * (other.length + 1)
   if (cells * CELL_BYTES > transaction.limits.maxValueBytes) return TOO_LARGE
-  const table = new LengthTable(one, other)
-  const finish = (): Reply | undefined =>
-    table.fillSome() ? answerFrom(one, other, table.lengths, options) : undefined
-  if (transaction.mayWalk && cells > CELLS_PER_CALL)
-    return transaction.beginWalk({ source: { kind: 'nothing' }, take: () => {}, finish })
-  if (cells > TRANSACTION_CELLS_MAX) return TOO_LARGE_IN_TRANSACTION
-  let reply = finish()
-  while (reply === undefined) reply = finish()
-  return reply
+  if (!transaction.mayWalk && cells > TRANSACTION_CELLS_MAX) return TOO_LARGE_IN_TRANSACTION
+  // Made with the first call: the host asks a long query twice, and only the second is carried out.
+  let table: LengthTable | null = null
+  return answerInParts(transaction, cells > CELLS_PER_CALL, () => {
+    table ??= new LengthTable(one, other)
+    return table.fillSome() ? answerFrom(one, other, table.lengths, options) : undefined
+  })
 }
 
 function answerFrom(one: ByteString, other: ByteString, lengths: Uint32Array, options: LcsOptions): Reply {

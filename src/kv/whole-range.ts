@@ -79,6 +79,23 @@ export function answerRange(
   if (records === undefined) return undefined
   if (records === null) return TOO_LONG_IN_TRANSACTION
   for (const record of records) take(record)
+  return finishNow(finish)
+}
+
+/**
+ * For work without reading: the reply is what `finish` makes in one or more calls. Of a query that stands alone
+ * each of them has a turn of its own, where `isLong`.
+ */
+export function answerInParts(
+  transaction: KvTransaction,
+  isLong: boolean,
+  finish: () => Reply | undefined,
+): Reply | undefined {
+  if (!transaction.mayWalk || !isLong) return finishNow(finish)
+  return transaction.beginWalk({ source: { kind: 'nothing' }, take: () => {}, finish })
+}
+
+function finishNow(finish: () => Reply | undefined): Reply {
   let reply = finish()
   while (reply === undefined) reply = finish()
   return reply

@@ -34,18 +34,17 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '0' },
   },
 })
+const firstSeed = numberOption('--seed', values.seed)
+const commands = numberOption('--commands', values.commands)
+const nodes = numberOption('--nodes', values.nodes)
 const missing = redisServerMissing()
 assert.equal(missing, undefined)
 const reference = await startRedisServer(ONE_DATABASE)
-const ours = await start(numberOption('--nodes', values.nodes))
+const ours = await start(nodes)
 const startedMs = performance.now()
 let compared = 0
 try {
-  for (
-    let seed = numberOption('--seed', values.seed);
-    compared < numberOption('--commands', values.commands);
-    seed++
-  ) {
+  for (let seed = firstSeed; compared < commands; seed++) {
     const protocol = seed % 2 === 0 ? '2' : '3'
     const { calls, difference } = await compareEndpoints({
       left: reference.endpoint,

@@ -30,6 +30,11 @@ const { values } = parseArgs({
   },
 })
 
+const kills = numberOption('--kills', values.kills)
+const clients = numberOption('--clients', values.clients)
+const nodes = numberOption('--nodes', values.nodes)
+const seed = numberOption('--seed', values.seed)
+
 /** The first ones tell the story. */
 const FINDINGS_SHOWN = 20
 
@@ -75,18 +80,18 @@ function summarize(result: KillResult): string {
 
 const cuts = values['power-cut']
   ? await startCutCluster({
-      nodes: numberOption('--nodes', values.nodes),
-      seed: numberOption('--seed', values.seed),
+      nodes,
+      seed,
       syncsNothing: values['no-sync'],
     })
   : null
-const cluster = cuts?.cluster ?? (await startCluster({ nodes: numberOption('--nodes', values.nodes) }))
+const cluster = cuts?.cluster ?? (await startCluster({ nodes }))
 try {
   const result = await runKills(cluster, {
-    kills: numberOption('--kills', values.kills),
+    kills,
     signal: signalOf(values.signal),
-    clients: numberOption('--clients', values.clients),
-    seed: numberOption('--seed', values.seed),
+    clients,
+    seed,
     connect: connectionOf(values.client),
     ...(cuts === null ? {} : { afterKill: cuts.cut }),
     onKill: (line) => {

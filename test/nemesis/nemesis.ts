@@ -45,6 +45,10 @@ const { values } = parseArgs({
     inside: { type: 'boolean', default: false },
   },
 })
+const minutes = numberOption('--minutes', values.minutes)
+const seed = numberOption('--seed', values.seed)
+const nodes = numberOption('--nodes', values.nodes)
+const together = numberOption('--together', values.together)
 
 const ALL_FAULTS = [...PROCESS_FAULTS, ...NETWORK_FAULTS, ...DISK_FAULTS]
 const HARM_MS_MIN = 300
@@ -68,17 +72,16 @@ function* schedule(faults: readonly Fault[], random: SimRandom): Generator<reado
   for (;;) {
     for (const fault of random.shuffle([...faults])) {
       const others = faults.filter(({ family }) => family !== fault.family)
-      const isAlone = others.length === 0 || !random.chance(numberOption('--together', values.together))
+      const isAlone = others.length === 0 || !random.chance(together)
       yield isAlone ? [fault] : [fault, random.pick(others)]
     }
   }
 }
 
 async function harm(world: NemesisWorld, report: NemesisReport, faults: readonly Fault[]): Promise<void> {
-  const seed = numberOption('--seed', values.seed)
   const random = createSimRandom(seed)
   const pauses = new PauseWatch(world.cluster.endpoints, seed)
-  const endMs = performance.now() + numberOption('--minutes', values.minutes) * 60_000
+  const endMs = performance.now() + minutes * 60_000
   report.memory(world.memory())
   let round = 0
   try {
@@ -116,11 +119,11 @@ async function main(): Promise<number> {
     // Of a run that was interrupted there is nothing to keep.
     if (existsSync(evidence) && readdirSync(evidence).length === 0) rmdirSync(evidence)
   })
-  const report = new NemesisReport({ seed: numberOption('--seed', values.seed), faults, evidence })
+  const report = new NemesisReport({ seed, faults, evidence })
   // A process of ours that still runs must not keep a run that failed from ending.
   const world = await createWorld({
-    nodes: numberOption('--nodes', values.nodes),
-    seed: numberOption('--seed', values.seed),
+    nodes,
+    seed,
     isInside: values.inside,
     syncsNothing: values['no-sync'],
   }).catch((error: unknown) => {

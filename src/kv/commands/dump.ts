@@ -10,7 +10,7 @@ import { memberRange } from '../record-keys.ts'
 import type { Reply } from '../reply.ts'
 import { isTooLong } from '../strings.ts'
 import type { KvTransaction } from '../transaction.ts'
-import { answerRange } from '../whole-range.ts'
+import { answerInParts, answerRange } from '../whole-range.ts'
 
 /** The checksum of more than this takes too long for one turn. */
 const LONG_VALUE_BYTES = 512 * 1024
@@ -41,12 +41,7 @@ export const dumpCommand: KvCommandSpec = {
 function dumpString(transaction: KvTransaction, value: ByteString): Reply | undefined {
   const writer = new DumpWriter(RdbType.string)
   writer.addString(value)
-  const finish = (): Reply | undefined => writer.finish()
-  if (transaction.mayWalk && value.length > LONG_VALUE_BYTES)
-    return transaction.beginWalk({ source: { kind: 'nothing' }, take: () => {}, finish })
-  let dump = finish()
-  while (dump === undefined) dump = finish()
-  return dump
+  return answerInParts(transaction, value.length > LONG_VALUE_BYTES, () => writer.finish())
 }
 
 function dumpHash(
