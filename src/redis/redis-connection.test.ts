@@ -11,6 +11,7 @@ import { encodeRequest } from '../../test/differential/resp-request.ts'
 import type { ByteString } from '../base/bytes.ts'
 import { OK, type Reply } from '../kv/reply.ts'
 import { REDIS_COMMANDS } from './redis-commands.ts'
+import { REQUESTS_PER_TURN } from './redis-connection.ts'
 import { encodeReply } from './resp-encoder.ts'
 
 type Call = { readonly args: readonly ByteString[]; readonly respond: (reply: Reply) => void }
@@ -174,6 +175,17 @@ describe('Redis connection: back-pressure', () => {
     for (let turn = 0; turn < 10; turn++) client.endTurn()
     assert.equal(executed, 10)
     assert.equal(client.events.at(-1), 'resume')
+  })
+
+  test('after many requests in a row it reads no further until others had their turn', () => {
+    const client = connectLoosely(createLooseServer(REDIS_COMMANDS), echoKey)
+    client.receive(request('PING').repeat(2 * REQUESTS_PER_TURN + 1))
+    for (const answers of [REQUESTS_PER_TURN, REQUESTS_PER_TURN, 1]) {
+      assert.equal(client.take(), '+PONG\r\n'.repeat(answers))
+      client.endTurn()
+    }
+    assert.deepEqual(client.events, ['pause', 'resume', 'pause', 'resume'])
+    assert.equal(client.isWaiting, false)
   })
 
   test('very large replies are written in parts', () => {

@@ -10,6 +10,9 @@
  * sent, no further request is read and the owner is told to pause the socket. Answers that come
  * meanwhile wait as replies, not as encoded copies.
  *
+ * Fairness: after `REQUESTS_PER_TURN` requests in a row the rest of what was read waits until the other
+ * connections had their turn.
+ *
  * A large reply is encoded in pieces, some in each turn, as far as the client takes them.
  *
  * A client that sends nothing more gets all it asked for answered, then the connection closes.
@@ -45,6 +48,8 @@ export const MAX_PIPELINED = 10_000
 export const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 /** Whoever has not authenticated, sends more and doesn't read what we answered, is cut off. */
 export const MAX_OUTPUT_BYTES_RESTRICTED = 1024
+/** Carried out in a row for one client: with the cheapest ones about a millisecond. */
+export const REQUESTS_PER_TURN = 512
 /** Output is handed over early at this size, so that large replies never form one huge string. */
 const SPILL_BYTES = 256 * 1024
 /** Of a large reply: encoding so much takes a millisecond or two. */
@@ -125,6 +130,8 @@ class Connection implements RedisConnection {
   #isProceedScheduled = false
   /** What the next request means depends on an answer that has not come: it is not read yet. */
   #isBarred = false
+  /** The rest of what was read is carried out in a later turn. */
+  #hadItsTurn = false
   /** Read, and not carried out yet because of CLIENT PAUSE. */
   #postponed: ByteString[] | null = null
   /** The reply of the request being carried out is not sent. */
@@ -193,7 +200,11 @@ class Connection implements RedisConnection {
     this.#readMs = null
     try {
       this.#updatePause()
-      while (this.#state === 'open' && !this.#isPaused) {
+      for (let carriedOut = 0; this.#state === 'open' && !this.#isPaused; carriedOut++) {
+        if (carriedOut === REQUESTS_PER_TURN) {
+          this.#giveWay()
+          break
+        }
         this.#parser.isRestricted = needsAuthentication(this.session, this.#options.server)
         const args = this.#postponed ?? this.#parser.next()
         this.#postponed = null
@@ -208,6 +219,15 @@ class Connection implements RedisConnection {
     } finally {
       this.#isParsing = false
     }
+  }
+
+  #giveWay(): void {
+    this.#hadItsTurn = true
+    this.#updatePause()
+    this.#options.laterTurn(() => {
+      this.#hadItsTurn = false
+      this.#proceed()
+    })
   }
 
   /** Whether CLIENT PAUSE lets it wait; it is then carried out when the pause is over. */
@@ -477,7 +497,7 @@ class Connection implements RedisConnection {
 
   // Pauses at the limit and goes on at half of it, so that the socket isn't switched for every reply.
   #mustPause(): boolean {
-    if (this.#isBarred) return true
+    if (this.#isBarred || this.#hadItsTurn) return true
     const waitingBytes = this.#output.length + this.#bufferedBytes
     return this.#isPaused
       ? this.owedReplies > this.#maxPipelined / 2 || waitingBytes > this.#maxOutputBytes / 2
