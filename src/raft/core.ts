@@ -67,7 +67,7 @@ export type Core = {
   hintedCampaignIn: number | null
   /** Election timeouts that were left to the others, since this replica has too much to apply. */
   campaignsDeferred: number
-  /** The latest pre-vote that a live leader kept us from answering; answered once that leader is forgotten. */
+  /** The latest pre-vote that a live leader, or a vote being written, kept us from answering; answered once that is over. */
   heldPreVote: PreVote | null
   readonly votes: Map<ReplicaId, boolean>
 

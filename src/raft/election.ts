@@ -6,6 +6,11 @@
  * durable: a replica that forgot either could give two leaders to one term. Pre-votes promise
  * nothing and leave at once.
  *
+ * Slow disks: a sync may take longer than an election timeout, and whoever campaigned again before it is
+ * over would throw away the vote that is about to be given, time after time. So while a vote is being written,
+ * its replica's election timeout stands still, and it answers no pre-vote; and a candidate whom nobody has
+ * refused asks again in the same term.
+ *
  * Stickiness: who has heard a live leader within an election timeout lets nobody else campaign.
  * It ends with the timeout, with the closing of the leader's connection here, and whenever this
  * replica itself campaigns; a replica that has forgotten its leader grants. So pre-vote and
@@ -32,6 +37,10 @@ const DEFERRED_CAMPAIGNS_MAX = 1
 
 /** Followers and candidates. */
 export function tickElection(core: Core): void {
+  if (isVoteUnderWay(core)) {
+    core.electionElapsed = 0
+    return
+  }
   core.electionElapsed++
   if (core.hintedCampaignIn !== null && --core.hintedCampaignIn <= 0) {
     campaign(core)
@@ -43,8 +52,14 @@ export function tickElection(core: Core): void {
     return
   }
   if (core.electionElapsed < core.electionTimeout) return
-  if (mustDefer(core)) deferCampaign(core)
+  if (isUndecided(core)) requestVotes(core, false)
+  else if (mustDefer(core)) deferCampaign(core)
   else campaign(core)
+}
+
+/** Given, or asked for, and not durable yet; a leader that is known meanwhile may be followed, and lost, as ever. */
+function isVoteUnderWay({ term, vote, leader, durability }: Core): boolean {
+  return vote !== null && leader === null && !durability.hasVote(term, vote)
 }
 
 function mustDefer(core: Core): boolean {
@@ -70,7 +85,7 @@ export function campaign(core: Core): void {
   becomePreCandidate(core)
   core.votes.set(core.id, true)
   if (outcome(core) === 'won') {
-    requestVotes(core, false)
+    beginCandidacy(core, false)
     return
   }
   const lastLog = core.log.lastPosition
@@ -79,12 +94,23 @@ export function campaign(core: Core): void {
   answerHeldPreVote(core)
 }
 
-function requestVotes(core: Core, isTransfer: boolean): void {
+/** Its own vote counts once it is durable (`countOwnVote`). */
+function beginCandidacy(core: Core, isTransfer: boolean): void {
   becomeCandidate(core)
+  requestVotes(core, isTransfer)
+}
+
+/** A candidate that lacks answers only: they, or its requests, may be late or lost. */
+function isUndecided(core: Core): boolean {
+  return core.role === 'candidate' && isPromotable(core) && ![...core.votes.values()].includes(false)
+}
+
+/** Of those that have not answered. */
+function requestVotes(core: Core, isTransfer: boolean): void {
   resetElectionTimer(core)
-  // Its own vote counts once it is durable (`countOwnVote`).
   const lastLog: LogPosition = core.log.lastPosition
   for (const to of otherVoters(core)) {
+    if (core.votes.has(to)) continue
     sendAfterPersist(core, { kind: 'vote', from: core.id, to, term: core.term, lastLog, isTransfer })
   }
 }
@@ -101,7 +127,7 @@ export function handlePreVoteReply(core: Core, message: PreVoteReply): void {
   if (message.granted && message.term !== core.term + 1) return
   core.votes.set(message.from, message.granted)
   const result = outcome(core)
-  if (result === 'won') requestVotes(core, false)
+  if (result === 'won') beginCandidacy(core, false)
   else if (result === 'lost') becomeFollower(core, core.term, null)
 }
 
@@ -131,7 +157,7 @@ export function isLeaderAlive(core: Core): boolean {
 
 /** Only for a term that is not behind; see `step`. */
 export function handlePreVote(core: Core, message: PreVote): void {
-  if (isLeaderAlive(core)) core.heldPreVote = message
+  if (isLeaderAlive(core) || isVoteUnderWay(core)) core.heldPreVote = message
   else answerPreVote(core, message)
 }
 
@@ -179,7 +205,7 @@ export function handleVote(core: Core, message: Vote): void {
 export function handleTimeoutNow(core: Core, message: TimeoutNow): void {
   assert(message.term === core.term)
   if (core.role === 'leader' || core.role === 'candidate' || !isPromotable(core)) return
-  requestVotes(core, true)
+  beginCandidacy(core, true)
 }
 
 /**

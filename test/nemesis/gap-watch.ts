@@ -1,21 +1,22 @@
 /** How long somebody saw no write acknowledged. */
 
 export class GapWatch {
-  #lastMs = 0
+  #lastMs: number | null = null
   #longestMs: number | null = null
   #notes = 0
 
   /** A write was acknowledged. */
   note(nowMs: number): void {
     if (this.#longestMs !== null) {
-      this.#longestMs = Math.max(this.#longestMs, nowMs - this.#lastMs)
+      this.#longestMs = Math.max(this.#longestMs, nowMs - (this.#lastMs ?? nowMs))
       this.#notes += 1
     }
     this.#lastMs = nowMs
   }
 
-  /** Watches from the last acknowledgement on, so that a gap counts whole. */
-  start(): void {
+  /** Watches from the last acknowledgement on, so that a gap counts whole; from now on when there was none. */
+  start(nowMs: number): void {
+    this.#lastMs ??= nowMs
     this.#longestMs = 0
     this.#notes = 0
   }
@@ -27,7 +28,7 @@ export class GapWatch {
 
   /** The longest time between two acknowledgements; the one still open counts. */
   stop(nowMs: number): number {
-    const longestMs = Math.max(this.#longestMs ?? 0, nowMs - this.#lastMs)
+    const longestMs = Math.max(this.#longestMs ?? 0, nowMs - (this.#lastMs ?? nowMs))
     this.#longestMs = null
     return longestMs
   }

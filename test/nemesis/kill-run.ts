@@ -113,6 +113,9 @@ class KillRun {
 
   async all(): Promise<void> {
     for (const client of this.#clients) client.start()
+    // A client that never wrote can't tell how long it could not.
+    this.#startWatching()
+    await this.#untilAllWrite()
     for (let kill = 1; kill <= this.#options.kills; kill++) {
       await sleep(PAUSE_MS_MIN + this.#random() * PAUSE_MS_SPREAD)
       await this.#one(kill)
@@ -210,10 +213,11 @@ class KillRun {
   }
 
   #startWatching(): void {
-    this.#all.start()
+    const nowMs = performance.now()
+    this.#all.start(nowMs)
     for (const client of this.#clients) {
       client.freshKeys()
-      client.gap.start()
+      client.gap.start(nowMs)
     }
   }
 

@@ -2,12 +2,13 @@
  * The kill test as a command.
  *
  *   node test/nemesis/kill-test.ts [--kills 50] [--signal KILL|TERM|STOP] [--clients 8] [--nodes 3]
- *        [--client plain|ioredis] [--seed N] [--json] [--verbose]
+ *        [--client plain|ioredis] [--seed N] [--power-cut [--no-sync] | --sync-delay MS] [--json] [--verbose]
  *
  * Exit code 1 if anything acknowledged was lost or anything happened twice.
  */
 import { parseArgs } from 'node:util'
 import { numberOption } from '../../tools/number-option.ts'
+import { startSlowCluster } from './disk/slow-cluster.ts'
 import type { Distribution } from './gap-watch.ts'
 import { connectIoredis } from './ioredis-connection.ts'
 import { type KillResult, runKills } from './kill-run.ts'
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     verbose: { type: 'boolean', default: false },
     'power-cut': { type: 'boolean', default: false },
     'no-sync': { type: 'boolean', default: false },
+    'sync-delay': { type: 'string', default: '0' },
   },
 })
 
@@ -34,6 +36,7 @@ const kills = numberOption('--kills', values.kills)
 const clients = numberOption('--clients', values.clients)
 const nodes = numberOption('--nodes', values.nodes)
 const seed = numberOption('--seed', values.seed)
+const syncDelayMs = numberOption('--sync-delay', values['sync-delay'])
 
 /** The first ones tell the story. */
 const FINDINGS_SHOWN = 20
@@ -78,6 +81,7 @@ function summarize(result: KillResult): string {
   )
 }
 
+if (values['power-cut'] && syncDelayMs > 0) throw new Error('--power-cut and --sync-delay do not go together')
 const cuts = values['power-cut']
   ? await startCutCluster({
       nodes,
@@ -85,7 +89,9 @@ const cuts = values['power-cut']
       syncsNothing: values['no-sync'],
     })
   : null
-const cluster = cuts?.cluster ?? (await startCluster({ nodes }))
+const cluster =
+  cuts?.cluster ??
+  (await (syncDelayMs > 0 ? startSlowCluster({ nodes, syncDelayMs }) : startCluster({ nodes })))
 try {
   const result = await runKills(cluster, {
     kills,

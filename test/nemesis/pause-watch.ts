@@ -37,7 +37,7 @@ export class PauseWatch {
       client.freshKeys()
       client.goHome()
     }
-    this.#gap.start()
+    this.#gap.start(performance.now())
   }
 
   /** The longest time in which nothing was acknowledged. */
