@@ -2,7 +2,9 @@
  * A whole cluster in one process and on one virtual clock: machines, network, clients, checkers.
  * Everything that happens follows from the seed.
  */
+
 import type { GroupId } from '../../src/base/ids.ts'
+import type { DiskOperation } from '../../src/env/disk.ts'
 import type { NodeOptions } from '../../src/server/node-options.ts'
 import { createSimNetwork, type SimNetwork } from '../network/network.ts'
 import { createRaftChecker, type RaftChecker } from '../raft/raft-checker.ts'
@@ -16,7 +18,7 @@ export type SimClusterOptions = {
   readonly nodes: number
   readonly node?: Partial<NodeOptions>
   readonly clock?: MachineClock
-  readonly diskLatencyMs?: (random: SimRandom) => number
+  readonly diskLatencyMs?: (random: SimRandom, operation: DiskOperation) => number
   readonly engineLatencyMs?: (random: SimRandom) => number
   /** See network-frames.ts; true when absent. */
   readonly remembersFrames?: boolean

@@ -7,6 +7,7 @@ import type { GroupId, ReplicaId } from '../../src/base/ids.ts'
 import { makeNodeId } from '../../src/base/ids.ts'
 import { makeLogIndex } from '../../src/base/log-entry.ts'
 import type { Clock } from '../../src/env/clock.ts'
+import type { DiskOperation } from '../../src/env/disk.ts'
 import { EngineFault } from '../../src/env/engine.ts'
 import type { Address } from '../../src/env/network.ts'
 import { createRaft } from '../../src/raft/create-raft.ts'
@@ -50,7 +51,7 @@ export type SimNodeWorld = {
   readonly checkerOf: (group: GroupId) => RaftChecker
   readonly options: Partial<NodeOptions>
   readonly clock: MachineClock
-  readonly diskLatencyMs: (random: SimRandom) => number
+  readonly diskLatencyMs: (random: SimRandom, operation: DiskOperation) => number
   readonly engineLatencyMs: (random: SimRandom) => number
   /** Peers may hear frames of earlier again: see network-frames.ts. */
   readonly remembersFrames: boolean
@@ -253,7 +254,7 @@ export class SimNode {
     return createSimDisk({
       random: this.#random.fork(`disk-${this.#disks}`),
       clock: this.#processClock(),
-      latencyMs: () => this.#world.diskLatencyMs(latency),
+      latencyMs: ({ operation }) => this.#world.diskLatencyMs(latency, operation),
     })
   }
 

@@ -69,6 +69,8 @@ export function ruinMachine(harm: Harm, node: SimNode): void {
       return
     case 'whole log':
       harm.note(node, 'is ruined: its log is gone')
+      // Names that are not synced could come back with a power cut.
+      node.disk.crash()
       for (const path of node.disk.paths()) if (path.startsWith('log/')) node.disk.loseFile(path)
       return
     case 'engines':

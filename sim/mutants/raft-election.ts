@@ -92,8 +92,24 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'src/raft/election.ts',
-        'if (isLeaderAlive(core)) core.heldPreVote = message\n  else answerPreVote(core, message)',
-        'answerPreVote(core, message)',
+        'if (isLeaderAlive(core) || isVoteUnderWay(core)) core.heldPreVote = message',
+        'if (isVoteUnderWay(core)) core.heldPreVote = message',
+      ),
+    ],
+  },
+  {
+    name: 'campaigns-again-while-a-vote-is-written',
+    source: 'Raft 5.6: the time to broadcast, and to sync, must be far below the election timeout',
+    edits: [
+      edit(
+        'src/raft/election.ts',
+        '  if (isVoteUnderWay(core)) {\n    core.electionElapsed = 0\n    return\n  }\n',
+        '',
+      ),
+      edit(
+        'src/raft/election.ts',
+        'if (isUndecided(core)) requestVotes(core, false)\n  else if (mustDefer(core))',
+        'if (mustDefer(core))',
       ),
     ],
   },

@@ -12,6 +12,7 @@
  * answer, and whatever refuses to start must say why.
  */
 
+import type { DiskOperation } from '../../src/env/disk.ts'
 import type { Address } from '../../src/env/network.ts'
 import { compareEngines } from '../checkers/engine-records.ts'
 import { checkDirectories, checkProcesses } from '../checkers/leftovers.ts'
@@ -24,7 +25,7 @@ import { KEYS_PER_GROUP, KeyClient } from '../workloads/key-client.ts'
 import { KeyHistory } from '../workloads/key-history.ts'
 import { SerialClient } from '../workloads/serial-client.ts'
 import { createSimClock } from '../world/clock.ts'
-import { createSimRandom } from '../world/random.ts'
+import { createSimRandom, type SimRandom } from '../world/random.ts'
 import { eventTag } from '../world/scheduler.ts'
 import { failOnUnhandledRejection } from '../world/unhandled-rejection.ts'
 import { NodeStories } from './node-stories.ts'
@@ -114,7 +115,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
       electionTimeoutMs: plan.electionTimeoutMs,
     },
     clock: plan.clock,
-    diskLatencyMs: (source) => 0.05 + source.next() * plan.diskLatencyMsMax,
+    diskLatencyMs: (source, operation) => diskLatencyMs(plan, source, operation),
     engineLatencyMs: (source) => source.next() * plan.engineLatencyMsMax,
     remembersFrames: REPEATING_KINDS.some((kind) => plan.faults.weights.has(kind)),
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
@@ -126,6 +127,11 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     const failed = { ...run.size, story: run.story(options.storyLines ?? 60) }
     throw new SeedFailure(seed, cluster.scheduler.nowMs, failed, error)
   }
+}
+
+function diskLatencyMs(plan: SeedPlan, random: SimRandom, operation: DiskOperation): number {
+  const usualMs = 0.05 + random.next() * plan.diskLatencyMsMax
+  return operation === 'datasync' ? usualMs + plan.syncLatencyMs : usualMs
 }
 
 class SeedRun {

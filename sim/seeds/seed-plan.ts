@@ -23,6 +23,8 @@ export type SeedPlan = {
   readonly groupOptions: Partial<GroupOptions>
   readonly logSegmentBytes: number
   readonly diskLatencyMsMax: number
+  /** What each sync takes beside that. */
+  readonly syncLatencyMs: number
   readonly engineLatencyMsMax: number
 }
 
@@ -36,6 +38,8 @@ export type PlanLimits = {
 const KIB = 1024
 /** With more of them to one group of keys the search for an explanation takes minutes. */
 const UNKNOWN_WRITES_MAX = 40
+/** A start syncs some thirty times, and is waited for. */
+const SLOW_SYNC_MS_MAX = 200
 /** A seed with its healing takes no longer: what clocks drift apart by until then. */
 const RUN_SECONDS_MAX = 150
 
@@ -47,12 +51,13 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
   const mustCut = faults.weights.has('leftBehind')
   const clock = drawClock(random.fork('clock'))
   const workload = drawWorkload(random.fork('workload'), faults, clock)
+  const timeouts = drawTimeouts(random.fork('timeouts'))
   const plan = {
     nodes,
     lateNodes: nodes > 1 && random.chance(0.3) ? random.between(1, nodes - 1) : 0,
     lateByMs: random.between(100, 20_000),
     durationMs: random.between(60_000, 90_000),
-    ...drawTimeouts(random.fork('timeouts')),
+    ...timeouts,
     clock,
     workload,
     serialClients: random.between(1, 2),
@@ -61,6 +66,7 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
     groupOptions: isSmall || mustCut ? smallGroupOptions(random.fork('limits'), mustCut) : {},
     logSegmentBytes: random.pick([16, 64, 256]) * KIB,
     diskLatencyMsMax: random.pick([0.2, 1, 5]),
+    syncLatencyMs: drawSyncLatency(random.fork('syncs'), timeouts.electionTimeoutMs),
     engineLatencyMsMax: random.pick([0.1, 1, 10]),
   }
   return {
@@ -78,6 +84,11 @@ function drawTimeouts(random: SimRandom): Pick<SeedPlan, 'heartbeatMs' | 'electi
   // The default of 30 most often, and the extremes that an operator may choose.
   const heartbeatMs = random.pick([10, 30, 30, 30, 30, 100, 100, 100])
   return { heartbeatMs, electionTimeoutMs: heartbeatMs * random.pick([3, 5, 10]) }
+}
+
+/** All through the run: elections must be won also where a vote takes longer to write than they may take. */
+function drawSyncLatency(random: SimRandom, electionTimeoutMs: number): number {
+  return random.chance(0.15) ? Math.min(random.pick([1, 2, 4]) * electionTimeoutMs, SLOW_SYNC_MS_MAX) : 0
 }
 
 function drawClock(random: SimRandom): MachineClock {

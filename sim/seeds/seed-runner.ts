@@ -49,8 +49,8 @@ export function failureOf(error: unknown): Extract<SeedOutcome, { kind: 'failed'
 
 class ProcessRunner implements SeedRunner {
   readonly #child: ChildProcess = fork(path.join(import.meta.dirname, 'seed-worker.ts'), {
-    // Seeds leave little behind, and much of it at once: fewer, larger collections.
-    execArgv: [...process.execArgv, '--max-semi-space-size=64'],
+    // As this process, but no test runner; seeds leave little behind, and much of it at once: fewer, larger collections.
+    execArgv: [...process.execArgv.filter((flag) => !flag.startsWith('--test')), '--max-semi-space-size=64'],
   })
   #waiting: { resolve(outcome: SeedOutcome): void; reject(error: Error): void } | null = null
   #end: string | null = null
