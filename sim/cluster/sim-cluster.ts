@@ -18,7 +18,7 @@ export type SimClusterOptions = {
   readonly nodes: number
   readonly node?: Partial<NodeOptions>
   readonly clock?: MachineClock
-  readonly diskLatencyMs?: (random: SimRandom, operation: DiskOperation) => number
+  readonly diskLatencyMs?: (random: SimRandom, operation: DiskOperation, host: string) => number
   readonly engineLatencyMs?: (random: SimRandom) => number
   /** See network-frames.ts; true when absent. */
   readonly remembersFrames?: boolean

@@ -51,7 +51,7 @@ export type SimNodeWorld = {
   readonly checkerOf: (group: GroupId) => RaftChecker
   readonly options: Partial<NodeOptions>
   readonly clock: MachineClock
-  readonly diskLatencyMs: (random: SimRandom, operation: DiskOperation) => number
+  readonly diskLatencyMs: (random: SimRandom, operation: DiskOperation, host: string) => number
   readonly engineLatencyMs: (random: SimRandom) => number
   /** Peers may hear frames of earlier again: see network-frames.ts. */
   readonly remembersFrames: boolean
@@ -254,7 +254,7 @@ export class SimNode {
     return createSimDisk({
       random: this.#random.fork(`disk-${this.#disks}`),
       clock: this.#processClock(),
-      latencyMs: ({ operation }) => this.#world.diskLatencyMs(latency, operation),
+      latencyMs: ({ operation }) => this.#world.diskLatencyMs(latency, operation, this.host),
     })
   }
 

@@ -70,8 +70,8 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'src/raft/election.ts',
-        'const granted = isFree && !isRepairing(core) && core.log.isUpToDate(message.lastLog)\n  if (granted) {',
-        'const granted = isFree && core.log.isUpToDate(message.lastLog)\n  if (granted) {',
+        'assert(message.term === core.term)\n  // It never grants: a refusal would only make the candidate give up on those that are about to.\n  if (isRepairing(core)) return\n',
+        'assert(message.term === core.term)\n',
       ),
     ],
   },
@@ -119,8 +119,8 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'src/raft/step.ts',
-        "  if (message.kind === 'append') {\n    answerHeartbeat(core, { from: message.from })\n  } else if (message.kind === 'heartbeat') {\n    answerHeartbeat(core, { from: message.from })\n  } else if (message.kind === 'preVote') {",
-        "  if (message.kind === 'preVote') {",
+        "  if (message.kind === 'append') {\n    answerHeartbeat(core, { from: message.from })\n  } else if (message.kind === 'heartbeat') {\n    answerHeartbeat(core, { from: message.from })\n  } else if (message.kind === 'vote') {",
+        "  if (message.kind === 'vote') {",
       ),
     ],
   },

@@ -115,7 +115,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
       electionTimeoutMs: plan.electionTimeoutMs,
     },
     clock: plan.clock,
-    diskLatencyMs: (source, operation) => diskLatencyMs(plan, source, operation),
+    diskLatencyMs: (source, operation, host) => diskLatencyMs(plan, source, operation, host),
     engineLatencyMs: (source) => source.next() * plan.engineLatencyMsMax,
     remembersFrames: REPEATING_KINDS.some((kind) => plan.faults.weights.has(kind)),
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
@@ -129,9 +129,10 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   }
 }
 
-function diskLatencyMs(plan: SeedPlan, random: SimRandom, operation: DiskOperation): number {
+function diskLatencyMs(plan: SeedPlan, random: SimRandom, operation: DiskOperation, host: string): number {
   const usualMs = 0.05 + random.next() * plan.diskLatencyMsMax
-  return operation === 'datasync' ? usualMs + plan.syncLatencyMs : usualMs
+  if (operation !== 'datasync') return usualMs
+  return usualMs + (plan.syncLatencyMs[Number(host.slice(1)) - 1] ?? 0)
 }
 
 class SeedRun {

@@ -23,8 +23,8 @@ export type SeedPlan = {
   readonly groupOptions: Partial<GroupOptions>
   readonly logSegmentBytes: number
   readonly diskLatencyMsMax: number
-  /** What each sync takes beside that. */
-  readonly syncLatencyMs: number
+  /** What a sync takes beside that, by node; 0 for those that are not named. */
+  readonly syncLatencyMs: readonly number[]
   readonly engineLatencyMsMax: number
 }
 
@@ -66,7 +66,7 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
     groupOptions: isSmall || mustCut ? smallGroupOptions(random.fork('limits'), mustCut) : {},
     logSegmentBytes: random.pick([16, 64, 256]) * KIB,
     diskLatencyMsMax: random.pick([0.2, 1, 5]),
-    syncLatencyMs: drawSyncLatency(random.fork('syncs'), timeouts.electionTimeoutMs),
+    syncLatencyMs: drawSyncLatencies(random.fork('syncs'), nodes, timeouts.electionTimeoutMs),
     engineLatencyMsMax: random.pick([0.1, 1, 10]),
   }
   return {
@@ -87,8 +87,13 @@ function drawTimeouts(random: SimRandom): Pick<SeedPlan, 'heartbeatMs' | 'electi
 }
 
 /** All through the run: elections must be won also where a vote takes longer to write than they may take. */
-function drawSyncLatency(random: SimRandom, electionTimeoutMs: number): number {
-  return random.chance(0.15) ? Math.min(random.pick([1, 2, 4]) * electionTimeoutMs, SLOW_SYNC_MS_MAX) : 0
+function drawSyncLatencies(random: SimRandom, nodes: number, electionTimeoutMs: number): readonly number[] {
+  if (!random.chance(0.15)) return []
+  const slowestMs = Math.min(random.pick([1, 2, 4]) * electionTimeoutMs, SLOW_SYNC_MS_MAX)
+  const areAlike = random.chance(0.5)
+  return Array.from({ length: nodes }, () =>
+    areAlike ? slowestMs : random.pick([0, slowestMs / 2, slowestMs]),
+  )
 }
 
 function drawClock(random: SimRandom): MachineClock {

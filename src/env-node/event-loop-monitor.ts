@@ -1,9 +1,10 @@
 /**
  * How late the main loop turns, and how busy it is: a metric, and a reason to give elections more time.
  *
- * A timer is due every SAMPLE_INTERVAL_MS; how late it fires is the delay. One callback that takes 50 ms
- * shows as a delay of 30 to 50 ms: the longest delay is about the longest time for which nothing else
- * got its turn. (Node's own monitor forgets a delay that spans its reset, and counts the interval in.)
+ * The samples are the timers that the process has anyway (a node's ticks come every few hundredths of a
+ * second): how late one fires is the delay. One callback that takes 50 ms shows as a delay of up to 50 ms.
+ * A timer of its own would wake an idle process as often as the ticks do. (Node's own monitor has one, forgets
+ * a delay that spans its reset, and counts the interval in.)
  */
 import { createHistogram, type EventLoopUtilization } from 'node:perf_hooks'
 
@@ -19,24 +20,16 @@ export interface EventLoopMonitor {
   /** Since the start or the last reset. */
   read(): EventLoopReading
   reset(): void
-  stop(): void
+  /** A timer of the main loop fired, so long after it was due. */
+  timerFired(lateMs: number): void
 }
 
-const SAMPLE_INTERVAL_MS = 20
 const MICROSECONDS_PER_MS = 1_000
 
-export function startEventLoopMonitor(): EventLoopMonitor {
+export function createEventLoopMonitor(): EventLoopMonitor {
   // In microseconds, of which it takes no fewer than one.
   const delays = createHistogram()
   let utilizationAtReset: EventLoopUtilization = performance.eventLoopUtilization()
-  let lastFiredMs = performance.now()
-  const sampling = setInterval(() => {
-    const nowMs = performance.now()
-    const delayMs = nowMs - lastFiredMs - SAMPLE_INTERVAL_MS
-    lastFiredMs = nowMs
-    delays.record(Math.max(1, Math.round(delayMs * MICROSECONDS_PER_MS)))
-  }, SAMPLE_INTERVAL_MS)
-  sampling.unref()
   const inMs = (microseconds: number): number => (delays.count === 0 ? 0 : microseconds / MICROSECONDS_PER_MS)
   return {
     read: () => ({
@@ -49,6 +42,6 @@ export function startEventLoopMonitor(): EventLoopMonitor {
       delays.reset()
       utilizationAtReset = performance.eventLoopUtilization()
     },
-    stop: () => clearInterval(sampling),
+    timerFired: (lateMs) => delays.record(Math.max(1, Math.round(lateMs * MICROSECONDS_PER_MS))),
   }
 }

@@ -13,33 +13,37 @@ import { turnQueue } from './turn-queue.ts'
 /** Node fires longer timers at once; about 24.8 days. */
 export const MAX_TIMER_DELAY_MS = 2 ** 31 - 1
 
-export function createNodeClock(): Clock {
+/** `onTimer` hears how long after its time each timer fired, in ms. */
+export function createNodeClock(onTimer: (lateMs: number) => void = ignore): Clock {
   return {
     wallMs: Date.now,
     monotonicMs: () => performance.now(),
-    setTimer: (delayMs, run) => new NodeTimer(delayMs, run),
+    setTimer: (delayMs, run) => new NodeTimer(delayMs, run, onTimer),
     endOfTurn: (run) => turnQueue.endOfTurn(run),
   }
 }
 
 class NodeTimer implements Timer {
   readonly #dueMs: number
+  readonly #onTimer: (lateMs: number) => void
   #run: (() => void) | null
   #timeout: NodeJS.Timeout | null = null
   #immediate: NodeJS.Immediate | null = null
   readonly #onTimeout = (): void => {
     const missingMs = this.#dueMs - performance.now()
     if (missingMs > 0) return this.#arm(missingMs)
+    this.#onTimer(-missingMs)
     const run = this.#run
     this.#run = null
     this.#timeout = null
     run?.()
   }
 
-  constructor(delayMs: number, run: () => void) {
+  constructor(delayMs: number, run: () => void, onTimer: (lateMs: number) => void) {
     assert(delayMs >= 0 && delayMs <= MAX_TIMER_DELAY_MS, `timer delay out of range: ${delayMs} ms`)
     this.#dueMs = performance.now() + delayMs
     this.#run = run
+    this.#onTimer = onTimer
     if (delayMs === 0) this.#yield()
     else this.#arm(delayMs)
   }
@@ -75,3 +79,5 @@ class NodeTimer implements Timer {
     this.#timeout = setTimeout(this.#onTimeout, Math.min(Math.floor(delayMs) + 1, MAX_TIMER_DELAY_MS))
   }
 }
+
+function ignore(): void {}

@@ -6,7 +6,6 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { NetworkFault } from '../env/network.ts'
-import { startEventLoopMonitor } from './event-loop-monitor.ts'
 import { startWatchdog } from './watchdog.ts'
 
 const PROGRAM = `
@@ -121,23 +120,5 @@ describe('watchdog', () => {
     const dog = await startWatchdog({ listen: null, onDeath: fail })
     assert.equal(dog.address, null)
     await dog.stop()
-  })
-})
-
-describe('event-loop monitor', () => {
-  test('shows how long the loop was kept from turning', async () => {
-    const monitor = startEventLoopMonitor()
-    await new Promise((go) => setTimeout(go, 50))
-    monitor.reset()
-    const end = performance.now() + 120
-    while (performance.now() < end);
-    await new Promise((go) => setTimeout(go, 50))
-    const reading = monitor.read()
-    assert(reading.maxMs > 80 && reading.maxMs < 5_000, `max ${reading.maxMs}`)
-    assert(reading.p50Ms <= reading.p99Ms && reading.p99Ms <= reading.maxMs + 1)
-    assert(reading.busyRatio > 0.3 && reading.busyRatio <= 1, `busy ${reading.busyRatio}`)
-    monitor.reset()
-    assert(monitor.read().maxMs < 80)
-    monitor.stop()
   })
 })

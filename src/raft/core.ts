@@ -65,6 +65,8 @@ export type Core = {
   heartbeatElapsed: number
   /** Ticks until the campaign that a closed connection asked for. */
   hintedCampaignIn: number | null
+  /** How often the present candidacy has asked for votes. */
+  votesRequested: number
   /** Election timeouts that were left to the others, since this replica has too much to apply. */
   campaignsDeferred: number
   /** The latest pre-vote that a live leader, or a vote being written, kept us from answering; answered once that is over. */
@@ -132,6 +134,7 @@ export function makeCore(options: RaftOptions, state: RaftState): Core {
     electionTimeout: 0,
     heartbeatElapsed: 0,
     hintedCampaignIn: null,
+    votesRequested: 0,
     campaignsDeferred: 0,
     heldPreVote: null,
     votes: new Map(),

@@ -32,6 +32,12 @@ import { becomeCandidate, becomeFollower, becomePreCandidate, leaveRole } from '
 /** Between the campaigns of replicas that see the same connection close: longer than an election takes. */
 const HINT_RANK_TICKS = 2
 
+/**
+ * How often a candidate asks in one term. No sync takes so many election timeouts, and whoever asks for ever
+ * in a later term than a leader's, cut off from it, would depose it by the first follower that forgets it.
+ */
+const VOTE_REQUESTS_MAX = 20
+
 /** Election timeouts in a row that a replica with much to apply leaves to the others; they may have no less. */
 const DEFERRED_CAMPAIGNS_MAX = 1
 
@@ -46,7 +52,7 @@ export function tickElection(core: Core): void {
     campaign(core)
     return
   }
-  if (core.role === 'follower' && core.heldPreVote !== null && !isLeaderAlive(core) && forgetLeader(core)) {
+  if (mayAnswerHeldPreVote(core) && forgetLeader(core)) {
     // Two that campaign at once may split the votes: who was granted goes first.
     resetElectionTimer(core)
     return
@@ -60,6 +66,12 @@ export function tickElection(core: Core): void {
 /** Given, or asked for, and not durable yet; a leader that is known meanwhile may be followed, and lost, as ever. */
 function isVoteUnderWay({ term, vote, leader, durability }: Core): boolean {
   return vote !== null && leader === null && !durability.hasVote(term, vote)
+}
+
+/** Who was given this replica's vote has a timeout to show that it won. */
+function mayAnswerHeldPreVote(core: Core): boolean {
+  if (core.role !== 'follower' || core.heldPreVote === null || isLeaderAlive(core)) return false
+  return core.leader !== null || core.vote === null || core.electionElapsed >= core.options.electionTicks
 }
 
 function mustDefer(core: Core): boolean {
@@ -97,17 +109,21 @@ export function campaign(core: Core): void {
 /** Its own vote counts once it is durable (`countOwnVote`). */
 function beginCandidacy(core: Core, isTransfer: boolean): void {
   becomeCandidate(core)
+  core.votesRequested = 0
   requestVotes(core, isTransfer)
 }
 
 /** A candidate that lacks answers only: they, or its requests, may be late or lost. */
 function isUndecided(core: Core): boolean {
-  return core.role === 'candidate' && isPromotable(core) && ![...core.votes.values()].includes(false)
+  if (core.role !== 'candidate' || core.votesRequested >= VOTE_REQUESTS_MAX || !isPromotable(core))
+    return false
+  return ![...core.votes.values()].includes(false)
 }
 
 /** Of those that have not answered. */
 function requestVotes(core: Core, isTransfer: boolean): void {
   resetElectionTimer(core)
+  core.votesRequested++
   const lastLog: LogPosition = core.log.lastPosition
   for (const to of otherVoters(core)) {
     if (core.votes.has(to)) continue
@@ -187,11 +203,14 @@ function ranksBefore(core: Core, message: PreVote): boolean {
 /** In the current term. */
 export function handleVote(core: Core, message: Vote): void {
   assert(message.term === core.term)
+  // It never grants: a refusal would only make the candidate give up on those that are about to.
+  if (isRepairing(core)) return
   // A voter that does not know yet that it votes may be asked by one who does: its vote counts
   // only in the configuration of the candidate's log, so it need not consult its own.
   const isFree = core.vote === message.from || (core.vote === null && core.leader === null)
-  const granted = isFree && !isRepairing(core) && core.log.isUpToDate(message.lastLog)
-  if (granted) {
+  const granted = isFree && core.log.isUpToDate(message.lastLog)
+  // Asked again, it may follow another by now, and must not trust that one the longer for it.
+  if (granted && core.leader === null) {
     assert(core.role === 'follower' || core.role === 'preCandidate')
     if (core.role === 'preCandidate') becomeFollower(core, core.term, null)
     core.vote = message.from

@@ -8,20 +8,20 @@ import { createRaftChecker } from '../../sim/raft/raft-checker.ts'
 import { founding, type Packet, RaftHost } from '../../sim/raft/raft-host.ts'
 import { createSimRandom } from '../../sim/world/random.ts'
 import { makeReplicaId, type ReplicaId } from '../base/ids.ts'
+import type { LogIndex } from '../base/log-entry.ts'
 import { EMPTY_MEMBERSHIP } from './membership.ts'
 
 const ELECTION_TICKS = 10
 const IDS = [1, 2, 3].map(makeReplicaId)
 
-/** Two of three replicas; every sync takes `syncTicks`, and covers what was written before it began. */
-class SlowPair {
-  readonly hosts: ReadonlyMap<ReplicaId, RaftHost>
-  readonly #syncTicks: number
+/** Every sync takes the time of its disk, and covers what was written before it began. */
+class SlowGroup {
+  readonly #hosts: ReadonlyMap<ReplicaId, RaftHost>
+  readonly #syncTicks = new Map<ReplicaId, number>()
   #packets: Packet[] = []
   readonly #syncs = new Map<ReplicaId, { writes: number; ticksLeft: number }>()
 
-  constructor(syncTicks: number, seed: number) {
-    this.#syncTicks = syncTicks
+  constructor(seed: number) {
     const checker = createRaftChecker()
     const random = createSimRandom(seed)
     const options = {
@@ -36,28 +36,49 @@ class SlowPair {
       random: () => random.next(),
     }
     const events = { send: (packet: Packet): void => void this.#packets.push(packet) }
-    this.hosts = new Map(
-      IDS.slice(1).map((id) => [
-        id,
-        new RaftHost(id, founding({ ...EMPTY_MEMBERSHIP, voters: IDS }), options, checker, events),
-      ]),
-    )
-    for (const host of this.hosts.values()) host.start()
+    const founders = founding({ ...EMPTY_MEMBERSHIP, voters: IDS })
+    this.#hosts = new Map(IDS.map((id) => [id, new RaftHost(id, founders, options, checker, events)]))
+  }
+
+  host(number: number): RaftHost {
+    return this.#hosts.get(makeReplicaId(number)) as RaftHost
   }
 
   get committed(): number {
-    return Math.max(...[...this.hosts.values()].map(({ raft }) => raft.commit))
+    return Math.max(...this.#running.map(({ raft }) => raft.commit))
+  }
+
+  start(number: number, syncTicks: number): void {
+    this.host(number).start()
+    this.#syncTicks.set(this.host(number).id, syncTicks)
+  }
+
+  /** All that was written reaches the disks. */
+  crashAll(): void {
+    for (const host of this.#running) host.crash(host.pendingWrites, 0)
+    this.#syncs.clear()
+    this.#packets = []
+  }
+
+  /** True when `condition` held within so many ticks. */
+  run(ticksMax: number, condition: () => boolean): boolean {
+    for (let ticks = 0; ticks < ticksMax && !condition(); ticks++) this.#tick()
+    return condition()
+  }
+
+  get #running(): readonly RaftHost[] {
+    return [...this.#hosts.values()].filter(({ isRunning }) => isRunning)
   }
 
   /** A message takes one tick. */
-  tick(): void {
+  #tick(): void {
     const packets = this.#packets
     this.#packets = []
     for (const packet of packets) {
-      const to = packet.kind === 'message' ? packet.message.to : packet.to
-      this.hosts.get(to)?.deliver(packet)
+      const to = this.#hosts.get(packet.kind === 'message' ? packet.message.to : packet.to)
+      if (to?.isRunning === true) to.deliver(packet)
     }
-    for (const host of this.hosts.values()) {
+    for (const host of this.#running) {
       host.call((raft) => raft.tick())
       host.takeAllReadys()
       this.#sync(host)
@@ -71,23 +92,42 @@ class SlowPair {
       for (let written = 0; written < running.writes; written++) host.persistOne()
       this.#syncs.delete(host.id)
     }
-    if (!this.#syncs.has(host.id) && host.pendingWrites > 0)
-      this.#syncs.set(host.id, { writes: host.pendingWrites, ticksLeft: this.#syncTicks })
+    if (!this.#syncs.has(host.id) && host.pendingWrites > 0) {
+      const ticksLeft = this.#syncTicks.get(host.id) as number
+      this.#syncs.set(host.id, { writes: host.pendingWrites, ticksLeft })
+    }
   }
 }
 
 for (const timeouts of [0.1, 1, 2, 5, 8]) {
-  test(`a leader is found, and its first entry committed, when a sync takes ${timeouts} election timeouts`, () => {
-    const syncTicks = timeouts * ELECTION_TICKS
+  const syncTicks = timeouts * ELECTION_TICKS
+  const ticksMax = 3 * ELECTION_TICKS + 6 * syncTicks
+
+  test(`two of three find a leader, and commit, when a sync takes ${timeouts} election timeouts`, () => {
     for (let seed = 1; seed <= 100; seed++) {
-      const pair = new SlowPair(syncTicks, seed)
-      const ticksMax = 3 * ELECTION_TICKS + 6 * syncTicks
-      let ticks = 0
-      while (pair.committed === 0 && ticks < ticksMax) {
-        pair.tick()
-        ticks++
-      }
-      assert.ok(pair.committed > 0, `seed ${seed}: nothing was committed in ${ticks} ticks`)
+      const group = new SlowGroup(seed)
+      for (const number of [2, 3]) group.start(number, syncTicks)
+      assert(
+        group.run(ticksMax, () => group.committed > 0),
+        `seed ${seed}`,
+      )
+    }
+  })
+
+  test(`and repair the third, whose disk is quicker and whose log is damaged: ${timeouts}`, () => {
+    for (let seed = 1; seed <= 50; seed++) {
+      const group = new SlowGroup(seed)
+      for (const number of [1, 2, 3]) group.start(number, 0)
+      assert(group.run(100, () => group.host(1).durableRange.last > 0 && group.host(1).raft.commit > 0))
+      group.crashAll()
+      const { last } = group.host(1).durableRange
+      group.host(1).damage(last as LogIndex, last as LogIndex)
+      group.start(1, syncTicks / 2)
+      for (const number of [2, 3]) group.start(number, syncTicks)
+      assert(
+        group.run(ticksMax + 6 * syncTicks, () => group.committed > last && !group.host(1).isDamaged),
+        `seed ${seed}`,
+      )
     }
   })
 }

@@ -81,14 +81,16 @@ function isPreVoteTerm(message: Message): boolean {
 
 /**
  * A sender of an earlier term learns the present one where that frees it: a leader that was
- * replaced (or that a replica stuck in a higher term can't follow) steps down, and a
- * pre-candidate catches up. Everything else is too late to matter.
+ * replaced (or that a replica stuck in a higher term can't follow) steps down, a candidate stops
+ * asking, and a pre-candidate catches up. Everything else is too late to matter.
  */
 function answerLate(core: Core, message: Message): void {
   if (message.kind === 'append') {
     answerHeartbeat(core, { from: message.from })
   } else if (message.kind === 'heartbeat') {
     answerHeartbeat(core, { from: message.from })
+  } else if (message.kind === 'vote') {
+    send(core, { kind: 'voteReply', from: core.id, to: message.from, term: core.term, granted: false })
   } else if (message.kind === 'preVote') {
     send(core, { kind: 'preVoteReply', from: core.id, to: message.from, term: core.term, granted: false })
   } else if (message.kind === 'termReply') {

@@ -182,6 +182,8 @@ describe('Redis connection: back-pressure', () => {
     client.receive(request('PING').repeat(2 * REQUESTS_PER_TURN + 1))
     for (const answers of [REQUESTS_PER_TURN, REQUESTS_PER_TURN, 1]) {
       assert.equal(client.take(), '+PONG\r\n'.repeat(answers))
+      assert.equal(client.connection.owedReplies, 0)
+      assert.equal(client.connection.isAtRest, answers === 1, 'nobody may close it amid what was read')
       client.endTurn()
     }
     assert.deepEqual(client.events, ['pause', 'resume', 'pause', 'resume'])

@@ -93,6 +93,8 @@ export interface RedisConnection {
   readonly wantsPause: boolean
   /** Requests without a reply yet. */
   readonly owedReplies: number
+  /** All that it could carry out is answered. */
+  readonly isAtRest: boolean
 }
 
 /** 0: the client asked for no reply. */
@@ -126,6 +128,8 @@ class Connection implements RedisConnection {
   #state: 'open' | 'ending' | 'closed' = 'open'
   #isInputEnded = false
   #isPaused = false
+  /** Too much is owed, or waits to be sent. */
+  #isFull = false
   #isParsing = false
   #isProceedScheduled = false
   /** What the next request means depends on an answer that has not come: it is not read yet. */
@@ -155,6 +159,10 @@ class Connection implements RedisConnection {
 
   get owedReplies(): number {
     return this.#nextRequest - this.#head
+  }
+
+  get isAtRest(): boolean {
+    return this.owedReplies === 0 && !this.#hadItsTurn
   }
 
   receive(chunk: Buffer): void {
@@ -495,16 +503,20 @@ class Connection implements RedisConnection {
     return this.#output.length + this.#bufferedBytes > this.#maxOutputBytes
   }
 
-  // Pauses at the limit and goes on at half of it, so that the socket isn't switched for every reply.
-  #mustPause(): boolean {
-    if (this.#isBarred || this.#hadItsTurn) return true
+  // Full at the limit, and until half of it, so that the socket isn't switched for every reply.
+  #isStillFull(): boolean {
     const waitingBytes = this.#output.length + this.#bufferedBytes
-    return this.#isPaused
+    return this.#isFull
       ? this.owedReplies > this.#maxPipelined / 2 || waitingBytes > this.#maxOutputBytes / 2
       : this.owedReplies >= this.#maxPipelined || waitingBytes > this.#maxOutputBytes
   }
 
+  #mustPause(): boolean {
+    return this.#isBarred || this.#hadItsTurn || this.#isStillFull()
+  }
+
   #updatePause(): void {
+    this.#isFull = this.#isStillFull()
     const mustPause = this.#mustPause()
     if (mustPause === this.#isPaused) return
     this.#isPaused = mustPause

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Logger } from '../../env/logger.ts'
 import { createRocksEngineStore } from '../../env-node/engine/rocksdb-store.ts'
+import type { EventLoopMonitor } from '../../env-node/event-loop-monitor.ts'
 import { createNodeClock } from '../../env-node/node-clock.ts'
 import { createNodeDisk } from '../../env-node/node-disk.ts'
 import { createNodeNetwork } from '../../env-node/node-network.ts'
@@ -23,6 +24,7 @@ export function composeWorld(
   logger: Logger,
   maxConnections: number,
   watchdog: Watchdog,
+  loop: EventLoopMonitor,
 ): ComposedWorld {
   const disk = createNodeDisk({ directory, dedicatedProgress: watchdog })
   const network = createNodeNetwork({
@@ -31,7 +33,7 @@ export function composeWorld(
   })
   const engines = createRocksEngineStore({ directory: join(directory, 'engines'), log: logger })
   const world: World = {
-    clock: createNodeClock(),
+    clock: createNodeClock((lateMs) => loop.timerFired(lateMs)),
     random: createNodeRandom(),
     disk,
     network,

@@ -1,11 +1,11 @@
 /** Readings of this process for `/metrics`. */
-import { startEventLoopMonitor } from '../../env-node/event-loop-monitor.ts'
+import type { EventLoopMonitor } from '../../env-node/event-loop-monitor.ts'
 import type { Metric } from '../../server/metrics-text.ts'
 
 const MS_PER_SECOND = 1_000
 
-export function startProcessMetrics(): () => readonly Metric[] {
-  const loop = startEventLoopMonitor()
+/** Each call reads what happened since the last one. */
+export function makeProcessMetrics(loop: EventLoopMonitor): () => readonly Metric[] {
   return () => {
     const { p50Ms, p99Ms, maxMs, busyRatio } = loop.read()
     const { rss, heapUsed } = process.memoryUsage()

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 import { storageError } from '../../base/errors.ts'
 import type { HttpListener } from '../../env/http.ts'
+import { createEventLoopMonitor } from '../../env-node/event-loop-monitor.ts'
 import { listenHttp } from '../../env-node/http-server.ts'
 import { createNodeLogger, type NodeLogger } from '../../env-node/node-logger.ts'
 import { startWatchdog, type Watchdog } from '../../env-node/watchdog.ts'
@@ -28,7 +29,7 @@ import { type ComposedWorld, composeWorld } from './compose-world.ts'
 import { type TakenDirectory, takeDirectory } from './data-directory.ts'
 import { explainDirectory, explainFailure } from './explain-failure.ts'
 import { localHost, nodeOptionsFrom } from './node-options-from.ts'
-import { startProcessMetrics } from './process-metrics.ts'
+import { makeProcessMetrics } from './process-metrics.ts'
 import { readyLine } from './ready-line.ts'
 import { watchStopSignals } from './stop-signals.ts'
 import { tuneCollector } from './tune-collector.ts'
@@ -102,7 +103,8 @@ async function startAll(
     endOnUncaught(logger, context)
     warnOfExposure(resolved, logger)
     let answering: RunningNode | null = null
-    const processMetrics = startProcessMetrics()
+    const loop = createEventLoopMonitor()
+    const processMetrics = makeProcessMetrics(loop)
     const routes = makeHttpRoutes({ node: () => answering, processMetrics })
     const http = await listenHttp(
       { host: resolved.values.host, port: resolved.values['http-port'] },
@@ -112,7 +114,7 @@ async function startAll(
     undo.unshift(() => http.close())
     const watchdog = await watch(resolved, logger)
     undo.unshift(() => watchdog.stop())
-    const composed = composeWorld(directory, logger, resolved.values['max-connections'], watchdog)
+    const composed = composeWorld(directory, logger, resolved.values['max-connections'], watchdog, loop)
     undo.unshift(() => composed.close())
     const options = nodeOptionsFrom(resolved.values, {
       httpAddress: http.address,

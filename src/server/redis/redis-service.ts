@@ -101,7 +101,7 @@ export class RedisService {
     const endMs = clock.monotonicMs() + timeoutMs
     while (this.#clients.size > 0 && clock.monotonicMs() < endMs) {
       for (const { connection, protocol } of this.#clients.values()) {
-        if (protocol.owedReplies === 0) connection.end()
+        if (protocol.isAtRest) connection.end()
       }
       await sleep(clock, DRAIN_POLL_MS)
     }
@@ -122,7 +122,7 @@ export class RedisService {
       const limitMs = facts.configuration.idleTimeoutSeconds * 1_000
       const sinceMs = clock.monotonicMs() - limitMs
       for (const { session, connection, protocol } of limitMs === 0 ? [] : this.#clients.values()) {
-        if (session.lastActiveAtMs < sinceMs && protocol.owedReplies === 0) connection.destroy()
+        if (session.lastActiveAtMs < sinceMs && protocol.isAtRest) connection.destroy()
       }
       this.#watchIdle()
     })
