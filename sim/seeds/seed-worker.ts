@@ -1,6 +1,8 @@
 /** A process of `npm run sim -- --jobs N`: gets seeds, answers with their outcomes, ends with its parent. */
 import { outcomeOf } from './seed-runner.ts'
 
+// Amid a seed too: nobody is left to hear of it.
+process.on('disconnect', () => process.exit())
 process.on('message', (seed) => {
   outcomeOf(seed as number).then(
     (outcome) => process.send?.(outcome),
