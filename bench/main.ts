@@ -34,6 +34,8 @@ const CLIENTS = 50
 const VALUE_BYTES = 128
 const FILL_PIPELINE = 64
 const IDLE_MS = 2_000
+/** After a start files are prepared, functions compiled, memory collected. */
+const SETTLE_MS = 8_000
 const DISK_MS = 500
 const WARM_UP_PART = 0.2
 const PROCESSOR_MS_PER_S = 1_000
@@ -142,7 +144,7 @@ async function measure(
 
 async function measureIdle(subjects: readonly Subject[]): Promise<Report['idleCpuMs']> {
   say(`what each uses without load, in ${IDLE_MS / 1_000} s`)
-  await sleep(IDLE_MS)
+  await sleep(SETTLE_MS)
   const before = subjects.map(({ pids }) => cpuMicroseconds(pids))
   await sleep(IDLE_MS)
   return Object.fromEntries(
