@@ -2,18 +2,13 @@
  * One client connection as a state machine without a socket: bytes in, bytes out.
  *
  * Requests are carried out in the order they came. Those of the key machine may be answered later
- * and in any order; replies leave in the order of the requests, each encoded in the RESP version
- * in force when its request was read. The common case, an answer within the call, appends to one
- * output string and allocates no slot.
+ * and in any order; replies leave in the order of the requests (reply-queue.ts).
  *
  * Back-pressure: when `maxPipelined` replies are owed, or more than `maxOutputBytes` wait to be
- * sent, no further request is read and the owner is told to pause the socket. Answers that come
- * meanwhile wait as replies, not as encoded copies.
+ * sent, no further request is read and the owner is told to pause the socket.
  *
  * Fairness: after `REQUESTS_PER_TURN` requests in a row the rest of what was read waits until the other
  * connections had their turn.
- *
- * A large reply is encoded in pieces, some in each turn, as far as the client takes them.
  *
  * A client that sends nothing more gets all it asked for answered, then the connection closes.
  *
@@ -39,7 +34,7 @@ import {
   WATCH_IN_MULTI,
 } from './redis-errors.ts'
 import type { RedisSession } from './redis-session.ts'
-import { appendReply, encodeScalar, isLarge, piecesOf, type RespVersion } from './resp-encoder.ts'
+import { type ReplyForm, ReplyQueue } from './reply-queue.ts'
 import { createRespParser, type RespParser } from './resp-parser.ts'
 import type { ServerFacts } from './server-facts.ts'
 import { watchKeys } from './watch-keys.ts'
@@ -50,10 +45,6 @@ export const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 export const MAX_OUTPUT_BYTES_RESTRICTED = 1024
 /** Carried out in a row for one client: with the cheapest ones about a millisecond. */
 export const REQUESTS_PER_TURN = 512
-/** Output is handed over early at this size, so that large replies never form one huge string. */
-const SPILL_BYTES = 256 * 1024
-/** Of a large reply: encoding so much takes a millisecond or two. */
-const LARGE_BYTES_PER_TURN = 256 * 1024
 
 export type RedisConnectionOptions = {
   readonly session: RedisSession
@@ -97,10 +88,6 @@ export interface RedisConnection {
   readonly isAtRest: boolean
 }
 
-/** 0: the client asked for no reply. */
-type ReplyForm = RespVersion | 0
-type HeldReply = { readonly reply: Reply; readonly form: ReplyForm }
-
 /** Names that browsers send when a web page makes them speak HTTP to a Redis port. */
 const CROSS_PROTOCOL_NAMES: ReadonlySet<string> = new Set(['post', 'host:'])
 
@@ -114,16 +101,7 @@ class Connection implements RedisConnection {
   readonly #maxPipelined: number
   readonly #maxOutputBytes: number
 
-  /** Number of the next request, and of the oldest one whose reply has not been appended. */
-  #nextRequest = 0
-  #head = 0
-  /** Replies that can't leave yet, by request number. */
-  readonly #held = new Map<number, HeldReply>()
-  #output: ByteString = ''
-  /** What is left of the oldest request's reply, when that is a large one. */
-  #large: Iterator<ByteString, void> | null = null
-  #isLargeScheduled = false
-  #bufferedBytes = 0
+  readonly #replies: ReplyQueue
 
   #state: 'open' | 'ending' | 'closed' = 'open'
   #isInputEnded = false
@@ -149,7 +127,16 @@ class Connection implements RedisConnection {
     this.#maxPipelined = options.maxPipelined ?? MAX_PIPELINED
     this.#maxOutputBytes = options.maxOutputBytes ?? MAX_OUTPUT_BYTES
     assert(this.#maxPipelined > 0)
-    assert(this.#maxOutputBytes > 0)
+    this.#replies = new ReplyQueue({
+      bufferedBytes: options.bufferedBytes,
+      write: (bytes) => {
+        options.server.counters.outputBytes += bytes.length
+        options.write(bytes)
+      },
+      laterTurn: options.laterTurn,
+      onPiece: () => this.#proceed(),
+      maxOutputBytes: this.#maxOutputBytes,
+    })
     this.#parser = createRespParser(options.server.configuration, options.table.knownNames)
   }
 
@@ -158,7 +145,7 @@ class Connection implements RedisConnection {
   }
 
   get owedReplies(): number {
-    return this.#nextRequest - this.#head
+    return this.#replies.owed
   }
 
   get isAtRest(): boolean {
@@ -189,16 +176,13 @@ class Connection implements RedisConnection {
 
   closed(): void {
     this.#state = 'closed'
-    this.#held.clear()
-    this.#large = null
-    this.#output = ''
+    this.#replies.close()
   }
 
   /** Moves everything on that can move: held replies, waiting requests, output, the end. */
   #proceed(): void {
     if (this.#state === 'closed' || this.#isParsing) return
-    this.#bufferedBytes = this.#options.bufferedBytes()
-    this.#appendHeld()
+    this.#replies.refresh()
     this.#parse()
     this.#flush()
   }
@@ -263,7 +247,7 @@ class Connection implements RedisConnection {
     const { table, server } = this.#options
     const { session } = this
     const entry = table.resolve(args)
-    const request = this.#nextRequest++
+    const request = this.#replies.take()
     server.counters.commandsProcessed++
     this.#isSilent = session.replies !== 'on'
     if (session.replies === 'skip') session.replies = 'on'
@@ -389,30 +373,14 @@ class Connection implements RedisConnection {
   #failProtocol(failure: ByteString): void {
     assert(this.#state === 'open')
     this.#state = 'ending'
-    this.#answer(this.#nextRequest++, this.session.protocol, error(failure))
+    this.#answer(this.#replies.take(), this.session.protocol, error(failure))
   }
 
   #answer(request: number, form: ReplyForm, reply: Reply): void {
     if (this.#state === 'closed') return
-    assert(request >= this.#head && request < this.#nextRequest, 'a request was answered twice')
     if (isError(reply)) this.#countError(reply)
-    if (request === this.#head && !this.#isOverfull()) {
-      this.#append(reply, form)
-      if (this.#held.size > 0) this.#appendHeld()
-    } else {
-      assert(!this.#held.has(request), 'a request was answered twice')
-      this.#held.set(request, { reply, form })
-    }
+    this.#replies.put(request, form, reply)
     if (!this.#isParsing) this.#scheduleProceed()
-  }
-
-  #appendHeld(): void {
-    while (this.#held.size > 0 && !this.#isOverfull()) {
-      const held = this.#held.get(this.#head)
-      if (held === undefined) return
-      this.#held.delete(this.#head)
-      this.#append(held.reply, held.form)
-    }
   }
 
   #countError(reply: ErrorReply): void {
@@ -421,68 +389,14 @@ class Connection implements RedisConnection {
     statistics.recordError(reply.text)
   }
 
-  #append(reply: Reply, form: ReplyForm): void {
-    if (form !== 0 && isLarge(reply)) {
-      this.#large = piecesOf(reply, form)
-      this.#scheduleLarge()
-      return
-    }
-    this.#head++
-    if (form === 0) return
-    const bytes = encodeScalar(reply, form)
-    if (bytes !== null) this.#appendBytes(bytes)
-    else appendReply(reply, form, (piece) => this.#appendBytes(piece))
-  }
-
-  #scheduleLarge(): void {
-    if (this.#isLargeScheduled) return
-    this.#isLargeScheduled = true
-    this.#options.laterTurn(() => {
-      this.#isLargeScheduled = false
-      this.#appendLarge()
-      this.#proceed()
-    })
-  }
-
-  #appendLarge(): void {
-    this.#bufferedBytes = this.#options.bufferedBytes()
-    for (let bytes = 0; bytes < LARGE_BYTES_PER_TURN && !this.#isOverfull(); ) {
-      const piece = this.#large?.next()
-      if (piece === undefined) return
-      if (piece.done === true) {
-        this.#large = null
-        this.#head++
-        return
-      }
-      bytes += piece.value.length
-      this.#appendBytes(piece.value)
-    }
-  }
-
-  #appendBytes(bytes: ByteString): void {
-    this.#output += bytes
-    if (this.#output.length >= SPILL_BYTES) this.#writeOutput()
-  }
-
-  #writeOutput(): void {
-    const output = this.#output
-    if (output.length === 0 || this.#state === 'closed') return
-    this.#output = ''
-    this.#options.server.counters.outputBytes += output.length
-    this.#options.write(output)
-    this.#bufferedBytes = this.#options.bufferedBytes()
-  }
-
   #flush(): void {
-    this.#writeOutput()
+    const canReply = this.#replies.flush()
     // What stopped for the output may go on at once when the socket has taken it; else `drained` comes.
     const canResume = this.#isPaused && !this.#mustPause()
-    const canReply = this.#held.has(this.#head) && !this.#isOverfull()
     if (canResume || canReply) this.#scheduleProceed()
-    if (this.#large !== null && !this.#isOverfull()) this.#scheduleLarge()
     // While it is paused, the parser may hold requests that came before the end.
     const isLast = this.#state === 'ending' || (this.#isInputEnded && !this.#isPaused)
-    if (this.#state !== 'closed' && isLast && this.#head === this.#nextRequest) {
+    if (this.#state !== 'closed' && isLast && this.#replies.owed === 0) {
       this.#state = 'closed'
       this.#options.end()
     }
@@ -499,16 +413,12 @@ class Connection implements RedisConnection {
     this.#options.endOfTurn(this.#proceedAtEndOfTurn)
   }
 
-  #isOverfull(): boolean {
-    return this.#output.length + this.#bufferedBytes > this.#maxOutputBytes
-  }
-
   // Full at the limit, and until half of it, so that the socket isn't switched for every reply.
   #isStillFull(): boolean {
-    const waitingBytes = this.#output.length + this.#bufferedBytes
+    const { owed, waitingBytes } = this.#replies
     return this.#isFull
-      ? this.owedReplies > this.#maxPipelined / 2 || waitingBytes > this.#maxOutputBytes / 2
-      : this.owedReplies >= this.#maxPipelined || waitingBytes > this.#maxOutputBytes
+      ? owed > this.#maxPipelined / 2 || waitingBytes > this.#maxOutputBytes / 2
+      : owed >= this.#maxPipelined || waitingBytes > this.#maxOutputBytes
   }
 
   #mustPause(): boolean {
