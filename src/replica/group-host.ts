@@ -91,8 +91,8 @@ export class GroupHost {
     routeSnapshots(world.transport, (id) => (this.#isStopped ? null : (this.#groups.get(id) ?? null)))
     this.#reopener = new LogReopener(world, {
       onLogHealth: callbacks.onLogHealth,
-      onReopened: (damages) => {
-        for (const [id, group] of this.#groups) group.resumeLog(damages.get(id) ?? null)
+      onReopened: (damageOf) => {
+        for (const [id, group] of this.#groups) group.resumeLog(damageOf(id))
       },
     })
   }

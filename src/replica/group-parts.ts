@@ -103,6 +103,7 @@ function makeReceiver<Command, Reply>(
     store,
     partitionOf: (key) => machine.partitionOf(key),
     logger: world.logger,
+    term: () => raft.term,
     offer: (position, membership, from, term) => {
       const snapshot = { position, membership: decodeMembership(membership) }
       const isAccepted = raft.offerSnapshot(snapshot, from, term)

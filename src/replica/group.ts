@@ -243,6 +243,7 @@ export class Group<Command, Reply> {
     try {
       await this.store.stop()
       await this.#cutter.stop()
+      await this.receiver.stop()
     } catch (error) {
       this.#world.logger.error('the state could not be flushed; the log has what is missing', {
         group: this.id,
@@ -259,7 +260,10 @@ export class Group<Command, Reply> {
     this.#runner.run()
     if (this.#isRepairing && !this.raft.isRepairing) this.#endRepair()
     this.#cutter.consider()
-    if (this.#leadership.takeNews()) this.#callbacks.onChange()
+    if (this.#leadership.takeNews()) {
+      this.receiver.termChanged()
+      this.#callbacks.onChange()
+    }
   }
 
   #endRepair(): void {

@@ -13,11 +13,13 @@ const REOPEN_MS_MAX = 10_000
 
 export type LogReopenerWorld = { readonly clock: Clock; readonly logger: Logger; readonly log: SharedLog }
 
+export type DamageOf = (group: GroupId) => LogDamage | null
+
 export type LogReopenerCallbacks = {
   /** Null: it writes again. */
   readonly onLogHealth: (error: Error | null) => void
-  /** `damages`: what the log found missing of some groups when it read itself again. */
-  readonly onReopened: (damages: ReadonlyMap<GroupId, LogDamage>) => void
+  /** `damageOf`: what the log found missing of a group that had been written to it, when it read itself again. */
+  readonly onReopened: (damageOf: DamageOf) => void
 }
 
 export class LogReopener {
@@ -58,16 +60,24 @@ export class LogReopener {
     const { log, logger } = this.#world
     if (this.#isStopped) return
     // A failure may be heard of twice, the second time after the log writes again.
-    const damages = new Map<GroupId, LogDamage>()
-    if (log.status.kind === 'failed') {
-      await log.reopen()
-      for (const { group, damage } of log.takeRecovered()) if (damage !== null) damages.set(group, damage)
-    }
+    const damageOf = log.status.kind === 'failed' ? await this.#readAgain() : () => null
     if (this.#isStopped) return
     this.#isReopening = false
     logger.warning('the log writes again, in a new segment')
     this.#callbacks.onLogHealth(null)
-    this.#callbacks.onReopened(damages)
+    this.#callbacks.onReopened(damageOf)
+  }
+
+  /** A group that is not shown has lost everything, if there are losses whose groups can't be told; else it had nothing. */
+  async #readAgain(): Promise<DamageOf> {
+    const { log } = this.#world
+    await log.reopen()
+    const shown = new Map(log.takeRecovered().map(({ group, damage }) => [group, damage]))
+    const [loss = null] = log.losses
+    return (group) => {
+      const damage = shown.get(group)
+      return damage === undefined ? loss : damage
+    }
   }
 
   /** The log is closed next: it must not begin a new segment after that. */

@@ -2,8 +2,9 @@
  * Takes in a snapshot chunk by chunk, under an epoch that nothing reads yet, and offers it to
  * consensus when it is whole (docs/formats/snapshot-stream.md).
  *
- * One at a time per group; a newer one replaces an older one. What is given up is removed from the
- * engine at once; a crash leaves the removal to the next start.
+ * One at a time per group; a newer one replaces an older one, and one of an earlier term is given up: its
+ * sender has been deposed and will not finish it. What is given up is removed from the engine at once; a crash
+ * leaves the removal to the next start.
  */
 import type { ByteReader } from '../../base/byte-reader.ts'
 import type { ByteString } from '../../base/bytes.ts'
@@ -32,6 +33,8 @@ export type SnapshotReceiverDependencies = {
   readonly store: StateStore
   readonly partitionOf: (key: ByteString) => number
   readonly logger: Logger
+  /** Of the replica. */
+  readonly term: () => Term
   /** True when consensus wants it: it will come back as something to install. */
   readonly offer: (position: LogPosition, membership: Uint8Array, from: ReplicaId, term: Term) => boolean
 }
@@ -42,6 +45,7 @@ export class SnapshotReceiver {
   #complete: ReceivedSnapshot | null = null
   /** Chunks are staged in the order they came, whatever the engine's timing. */
   #tail: Promise<void> = Promise.resolve()
+  #isStopped = false
 
   constructor(dependencies: SnapshotReceiverDependencies) {
     this.#dependencies = dependencies
@@ -51,7 +55,7 @@ export class SnapshotReceiver {
     const begin = readBegin(body)
     this.#enqueue(respond, async () => {
       const current = this.#receiving
-      if (current !== null && begin.term < current.term) {
+      if (begin.term < Math.max(current?.term ?? 0, this.#dependencies.term())) {
         respond(null)
         return
       }
@@ -118,6 +122,25 @@ export class SnapshotReceiver {
     })
   }
 
+  /** The replica has moved to another term. */
+  termChanged(): void {
+    if (this.#receiving === null) return
+    this.#enqueue(ignore, async () => {
+      const receiving = this.#receiving
+      if (receiving !== null && receiving.term < this.#dependencies.term()) await this.#discard(receiving)
+    })
+  }
+
+  /** The replica stops, and takes in nothing more: what is half received, or not installed yet, goes. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#tail
+    await this.#discard(this.#receiving)
+    const complete = this.#complete
+    this.#complete = null
+    if (complete !== null) await this.#dependencies.store.discardStaged(complete.applied.epochs.data)
+  }
+
   /** The snapshot that consensus accepted at this position. */
   take(position: LogPosition): ReceivedSnapshot {
     const complete = this.#complete
@@ -145,6 +168,10 @@ export class SnapshotReceiver {
   }
 
   #enqueue(respond: Respond, work: () => Promise<void>): void {
+    if (this.#isStopped) {
+      respond(null)
+      return
+    }
     this.#tail = this.#tail.then(work).catch((error: unknown) => {
       this.#receiving = null
       respond(null)
@@ -152,3 +179,5 @@ export class SnapshotReceiver {
     })
   }
 }
+
+function ignore(): void {}

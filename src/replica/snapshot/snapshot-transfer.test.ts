@@ -29,6 +29,8 @@ type Receiving = {
   readonly offered: number[]
   readonly lines: string[]
   chunks: number
+  /** Of the receiving replica. */
+  term: number
 }
 
 function recordsOf(count: number, mark: string): KeyValue[] {
@@ -75,12 +77,13 @@ async function receiving(wire: Wire, accepts = true): Promise<Receiving> {
     store,
     partitionOf,
     logger: recordingLogger(lines),
+    term: () => makeTerm(end.term),
     offer: (position) => {
       offered.push(position.index)
       return accepts
     },
   })
-  const end: Receiving = { node, store, engine, receiver, offered, lines, chunks: 0 }
+  const end: Receiving = { node, store, engine, receiver, offered, lines, chunks: 0, term: 2 }
   const { transport } = node
   transport.handle(RequestKind.snapshotBegin, (from, body, respond) =>
     receiver.begin(from ?? fail(), body, respond),
@@ -192,6 +195,52 @@ test('connections that break at any moment: the stream is resumed, not begun aga
     })
   }
   assert(resumed > 0)
+})
+
+test('what is half received when the replica stops is removed', () => {
+  const wire = createWire(4)
+  return wire.run(async () => {
+    const from = await sending(wire, recordsOf(RECORDS, 'one'))
+    const to = await receiving(wire)
+    await connected(wire, [from.node, to.node])
+    const sent = send(wire, from)
+    while (to.chunks < 2) await wire.wait(1)
+    await to.receiver.stop()
+    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    assert.equal(await sent, null)
+    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+  })
+})
+
+test('what is received and not yet installed when the replica stops is removed', () => {
+  const wire = createWire(4)
+  return wire.run(async () => {
+    const from = await sending(wire, recordsOf(10, 'one'))
+    const to = await receiving(wire)
+    await connected(wire, [from.node, to.node])
+    assert.equal(await send(wire, from), INDEX)
+    await to.receiver.stop()
+    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+  })
+})
+
+test('what a deposed leader has not finished is removed, and it can begin nothing more', () => {
+  const wire = createWire(3)
+  return wire.run(async () => {
+    const from = await sending(wire, recordsOf(RECORDS, 'one'))
+    const to = await receiving(wire)
+    await connected(wire, [from.node, to.node])
+    const sent = send(wire, from, 1, () => to.chunks >= 2)
+    while (to.chunks < 2) await wire.wait(1)
+    to.term = 3
+    to.receiver.termChanged()
+    assert.equal(await sent, null)
+    await wire.wait(100)
+    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    assert.equal(await send(wire, from, 2), null)
+    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    assert.deepEqual(to.offered, [])
+  })
 })
 
 /** Calls of one kind go wrong in some way. */
