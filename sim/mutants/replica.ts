@@ -194,8 +194,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         GROUP,
-        'if (this.#leadership.takeNews()) this.#callbacks.onChange()',
-        "if (this.#leadership.takeNews()) {\n      if (!this.isLeader) this.#proposer.failInflight({ kind: 'notCommitted' })\n      this.#callbacks.onChange()\n    }",
+        'if (this.#leadership.takeNews()) {\n',
+        "if (this.#leadership.takeNews()) {\n      if (!this.isLeader) this.#proposer.failInflight({ kind: 'notCommitted' })\n",
       ),
     ],
   },
@@ -254,6 +254,38 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
         MEMORY,
         '    this.#keys = makeEngineKeys(applied.epochs)\n    this.#clearedEpochs',
         '    this.#clearedEpochs',
+      ),
+    ],
+  },
+  {
+    name: 'snapshot-confirmed-after-the-next-one',
+    source: 'found here: the engine was taken back to a snapshot whose records were gone',
+    edits: [
+      edit(
+        'src/replica/state/state-store.ts',
+        '    this.#installed = null\n    await this.#flushEnd()',
+        '    await this.#flushEnd()',
+      ),
+      edit(
+        'src/replica/state/state-store.ts',
+        'if (installed?.position.index !== index ||',
+        'if (installed === null ||',
+      ),
+    ],
+  },
+  {
+    name: 'half-a-snapshot-left-behind',
+    source: 'found here: a deposed leader does not finish what it began to send',
+    edits: [
+      edit(
+        'src/replica/snapshot/snapshot-receiver.ts',
+        '    this.#isStopped = true\n    await this.#tail\n    await this.#discard(this.#receiving)\n',
+        '    this.#isStopped = true\n    await this.#tail\n',
+      ),
+      edit(
+        'src/replica/snapshot/snapshot-receiver.ts',
+        'if (receiving !== null && receiving.term < this.#dependencies.term()) await this.#discard(receiving)',
+        'if (receiving !== null && receiving.term < 0) await this.#discard(receiving)',
       ),
     ],
   },

@@ -101,7 +101,7 @@ export class ReadyRunner<Command, Reply> {
   #persist(ready: Ready): void {
     this.#persister.persist(ready, () => {
       if (this.#callbacks.isStopped()) return
-      if (ready.snapshot !== null) this.#store.confirmInstall()
+      if (ready.snapshot !== null) this.#store.confirmInstall(ready.snapshot.position.index)
       this.#raft.persisted(ready.number)
       this.#send(ready.messagesAfterPersist)
       this.#callbacks.schedule()

@@ -15,6 +15,7 @@ import {
   type AppliedRecord,
   decodeApplied,
   garbageRanges,
+  isInstalled,
   makeEngineKeys,
 } from './engine-records.ts'
 import { StateStore, type StateStoreLimits } from './state-store.ts'
@@ -420,6 +421,31 @@ test('a snapshot that comes in while an earlier one is installed keeps its recor
   const found = await readState(engine)
   assert.equal(found.applied.position.index, 12)
   assert.deepEqual(sorted(found.records), sorted(SNAPSHOT))
+})
+
+test("the confirmation of a snapshot that another one replaces, or has replaced, leaves the other's state alone", async () => {
+  for (const isLate of [false, true]) {
+    const engines = createMemoryEngineStore()
+    const engine = await engines.open('e')
+    const gated = createGatedEngine(engine, true)
+    const { store } = open(gated.engine)
+    await applyEntry(store, [put('a', '1')])
+    const earlier = await receive(store, [{ key: 'b', value: 'earlier' }], 9)
+    await store.install(earlier.applied, earlier.hash)
+    const later = await receive(store, SNAPSHOT, 12)
+    gated.isOpen = false
+    const installing = store.install(later.applied, later.hash)
+    await settled()
+    if (!isLate) store.confirmInstall(makeLogIndex(9))
+    await gated.releaseAll()
+    await installing
+    if (isLate) store.confirmInstall(makeLogIndex(9))
+    assert.deepEqual(sorted((await readState(engine)).records), sorted(SNAPSHOT))
+    const applied = (await engine.getMany([APPLIED_KEY]))[0] as string
+    assert(isInstalled(applied), "the later one's base record is not in the log yet")
+    store.confirmInstall(makeLogIndex(12))
+    assert(!isInstalled((await engine.getMany([APPLIED_KEY]))[0] as string))
+  }
 })
 
 test('after an install reads see the snapshot, and flushes go on from there', async () => {

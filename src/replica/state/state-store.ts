@@ -14,7 +14,7 @@
  */
 import assert from 'node:assert/strict'
 import type { ByteString } from '../../base/bytes.ts'
-import type { LogPosition } from '../../base/log-entry.ts'
+import type { LogIndex, LogPosition } from '../../base/log-entry.ts'
 import type { KeyRange, KeyValue, Write } from '../../base/machine.ts'
 import type { Engine, EngineSnapshot } from '../../env/engine.ts'
 import { type Fetched, fetchOnce } from './engine-fetch.ts'
@@ -301,6 +301,8 @@ export class StateStore {
     assert(applied.position.index > this.#applied.position.index, 'a snapshot never takes the state back')
     assert(!this.#isInstalling, 'one snapshot at a time')
     this.#isInstalling = true
+    // A confirmation that comes from now on would take the engine back to a state that is about to go.
+    this.#installed = null
     await this.#flushEnd()
     if (this.#failure !== null) throw this.#failure
     const operations = this.#memory.installOperations(applied, hash)
@@ -314,10 +316,13 @@ export class StateStore {
     this.#becomeInstalled(applied, hash)
   }
 
-  /** The log has its base record: a log that ends before it from now on has lost something. */
-  confirmInstall(): void {
+  /**
+   * The log has the base record of the snapshot at `index`: a log that ends before it from now on has lost
+   * something. Syncs take their time: meanwhile the state may be another snapshot's.
+   */
+  confirmInstall(index: LogIndex): void {
     const installed = this.#installed
-    if (installed === null || this.#failure !== null || this.#isStopped) return
+    if (installed?.position.index !== index || this.#failure !== null || this.#isStopped) return
     this.#installed = null
     this.#engine
       .write([{ kind: 'put', key: APPLIED_KEY, value: encodeApplied(installed) }])
