@@ -274,6 +274,27 @@ describe('repair', () => {
     assert.deepEqual([again?.damage, again?.entries.length], [null, 12])
   })
 
+  test('of a header that can not be read loses nothing, and holds up neither a reopen nor garbage collection', async () => {
+    const { sim, put } = await simpleLog(DAMAGE_SEGMENT_BYTES)
+    for (let index = 1; index <= 12; index++) await put(entries(1, index, 1, 20))
+    sim.kill()
+    const path = segmentsOf(sim)[0] as string
+    sim.breakSector(path, 0)
+    const log = await openLogOn(sim)
+    assert.equal(log.takeRecovered()[0]?.damage, null)
+    sim.setFaults((call) => (call.operation === 'datasync' ? { kind: 'error', errno: 'ENOSPC' } : null))
+    await assert.rejects(append(log, entries(1, 13, 2, 20)))
+    sim.setFaults(null)
+    await log.reopen()
+    assert.equal(log.takeRecovered()[0]?.entries.length, 12)
+    const base = { index: 40 as LogIndex, term: 3 as Term }
+    await append(log, [
+      { kind: 'base', group: 1 as GroupId, position: base, membership: Buffer.from('m'), discardsTail: true },
+    ])
+    await log.collectGarbage()
+    assert(!sim.paths().includes(path))
+  })
+
   test('that takes the members of a group is damage, whatever was repaired before', async () => {
     const { sim, put } = await simpleLog()
     await put(entries(1, 1, 1, 100))

@@ -272,7 +272,7 @@ class LogReplay {
       number: segment.number,
       sizeBytes: segment.sizeBytes,
       end: limit ?? segment.sizeBytes,
-      isDamaged: segment.opening === null,
+      isDamaged: isHeaderDamaged(segment),
     }
     this.segments.push(info)
     await this.#scan(segment, limit, (piece) => {
@@ -287,7 +287,12 @@ class LogReplay {
   }
 
   async #replayHead(head: Inspected, byNumber: ReadonlyMap<number, Inspected>): Promise<void> {
-    const info = { number: head.number, sizeBytes: head.sizeBytes, end: SECTOR_BYTES, isDamaged: false }
+    const info = {
+      number: head.number,
+      sizeBytes: head.sizeBytes,
+      end: SECTOR_BYTES,
+      isDamaged: isHeaderDamaged(head),
+    }
     this.segments.push(info)
     const last: { frame: FramePiece | null; rotten: RottenPiece[] } = { frame: null, rotten: [] }
     const applyLast = (): void => {
@@ -424,6 +429,11 @@ class LogReplay {
       await file.close()
     }
   }
+}
+
+/** Whether or not its frames can be read without it. */
+function isHeaderDamaged({ opening }: Inspected): boolean {
+  return opening === null || opening.headerIsRotten
 }
 
 function joins(previous: Inspected, start: SegmentStart): boolean {
