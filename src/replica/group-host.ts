@@ -24,6 +24,7 @@ import type { GroupOptions } from './group-options.ts'
 import { LogReopener } from './log-reopener.ts'
 import { explainDamage, lostGroup, removeUnbornGroups } from './lost-groups.ts'
 import {
+  createDoubtfulState,
   createGroupState,
   groupEngineName,
   NO_MEMBERSHIP,
@@ -204,7 +205,10 @@ export class GroupHost {
       return
     }
     this.#world.logger.info('a peer made this node a replica of a group', { group: id, from })
-    this.#open(id, (engine) => createGroupState(engine, id, NO_MEMBERSHIP)).catch((error: unknown) => {
+    const [loss] = this.#world.log.losses
+    const create = (engine: Engine): Promise<OpenedState> =>
+      loss === undefined ? createGroupState(engine, id, NO_MEMBERSHIP) : createDoubtfulState(engine, id, loss)
+    this.#open(id, create).catch((error: unknown) => {
       this.#world.logger.error('a replica could not be created', { group: id, error: String(error) })
     })
   }

@@ -18,6 +18,7 @@ import type { LogDamage, RecoveredGroup } from '../storage/log/shared-log.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
 import { DEFAULT_GROUP_OPTIONS } from './group-options.ts'
 import {
+  createDoubtfulState,
   createGroupState,
   groupEngineName,
   groupOfEngine,
@@ -121,6 +122,19 @@ test('a new group starts from nothing, whatever an earlier life left in its fold
     ['base'],
   )
   assert.equal(start(state).lastIndex, 0)
+})
+
+test('a new group on a node whose log has lost something of groups that can not be told does not vote at once', async () => {
+  const loss = { path: 'log/3', offset: 0, lastSyncedIndex: null, isVoteLost: true, detail: 'it is gone' }
+  const state = await createDoubtfulState(await engineWith(appliedAt(50)), GROUP, loss)
+  assert.deepEqual(
+    state.logRepair.map((record) => record.kind),
+    ['base', 'damaged'],
+  )
+  const raft = start(state)
+  assert.equal(raft.isRepairing, true)
+  raft.campaign()
+  assert.equal(raft.role, 'follower')
 })
 
 test('log ahead of the engine: the entries between are applied again, garbage is removed', async () => {

@@ -77,6 +77,23 @@ export async function createGroupState(
   return { raft, applied, hash: new StoredHash(), logRepair: [restart(group, raft)] }
 }
 
+/**
+ * As `createGroupState`, where the log has lost something of groups that can't be told: this one may have been
+ * here, and voted, and whoever moved its engine away has left no other trace. It asks its peers before it votes.
+ */
+export async function createDoubtfulState(
+  engine: Engine,
+  group: GroupId,
+  loss: LogDamage,
+): Promise<OpenedState> {
+  const { raft, logRepair, ...empty } = await createGroupState(engine, group, NO_MEMBERSHIP)
+  return {
+    ...empty,
+    raft: { ...raft, mayVoteFrom: INDEX_ZERO, isVoteLost: true },
+    logRepair: [...logRepair, { kind: 'damaged', group, damage: loss }],
+  }
+}
+
 export async function recoverGroupState(
   engine: Engine,
   found: RecoveredGroup,
