@@ -258,38 +258,6 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'snapshot-confirmed-after-the-next-one',
-    source: 'found here: the engine was taken back to a snapshot whose records were gone',
-    edits: [
-      edit(
-        'src/replica/state/state-store.ts',
-        '    this.#installed = null\n    await this.#flushEnd()',
-        '    await this.#flushEnd()',
-      ),
-      edit(
-        'src/replica/state/state-store.ts',
-        'if (installed?.position.index !== index ||',
-        'if (installed === null ||',
-      ),
-    ],
-  },
-  {
-    name: 'half-a-snapshot-left-behind',
-    source: 'found here: a deposed leader does not finish what it began to send',
-    edits: [
-      edit(
-        'src/replica/snapshot/snapshot-receiver.ts',
-        '    this.#isStopped = true\n    await this.#tail\n    await this.#discard(this.#receiving)\n',
-        '    this.#isStopped = true\n    await this.#tail\n',
-      ),
-      edit(
-        'src/replica/snapshot/snapshot-receiver.ts',
-        'if (receiving !== null && receiving.term < this.#dependencies.term()) await this.#discard(receiving)',
-        'if (receiving !== null && receiving.term < 0) await this.#discard(receiving)',
-      ),
-    ],
-  },
-  {
     name: 'cache-kept-under-a-snapshot',
     source: 'eRaft restoreSnapshot: what the old state had is still answered',
     edits: [
