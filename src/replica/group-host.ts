@@ -92,8 +92,8 @@ export class GroupHost {
     routeSnapshots(world.transport, (id) => (this.#isStopped ? null : (this.#groups.get(id) ?? null)))
     this.#reopener = new LogReopener(world, {
       onLogHealth: callbacks.onLogHealth,
-      onReopened: (damageOf) => {
-        for (const [id, group] of this.#groups) group.resumeLog(damageOf(id))
+      onReopened: (foundOf) => {
+        for (const [id, group] of this.#groups) group.resumeLog(foundOf(id))
       },
     })
   }

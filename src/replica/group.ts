@@ -16,7 +16,6 @@ import type { LogIndex } from '../base/log-entry.ts'
 import type { Engine } from '../env/engine.ts'
 import type { Message } from '../raft/message.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { LogDamage } from '../storage/log/shared-log.ts'
 import type { Admission } from './admission.ts'
 import type { Applier } from './applier.ts'
 import type { GroupCallbacks, GroupHealth, GroupWorld, OpenedGroup } from './group-contract.ts'
@@ -24,6 +23,7 @@ import type { GroupOptions } from './group-options.ts'
 import { type GroupHooks, makeGroupParts } from './group-parts.ts'
 import { bestSuccessor, isOnlyVoter, LeadershipWatch } from './leadership.ts'
 import type { LogCutter } from './log-cutter.ts'
+import type { FoundAgain } from './log-reopener.ts'
 import { LogStall } from './log-stall.ts'
 import type { Responder } from './outcome.ts'
 import type { Persister } from './persister.ts'
@@ -209,10 +209,13 @@ export class Group<Command, Reply> {
     return isOffered
   }
 
-  /** The log was reopened; `damage`: what it found missing of this group when it read itself again. */
-  resumeLog(damage: LogDamage | null): void {
+  /** The log was reopened; `found`: what it showed of this group, if it had to read itself again. */
+  resumeLog(found: FoundAgain | null): void {
     if (!this.#isRunning) return
-    if (damage !== null && !this.#isDamageKnown) {
+    const damage = found?.damage ?? null
+    // Of damage that was known before, what was written since is still there, or this is more of it.
+    const isKnown = this.#isDamageKnown && (found?.lastIndex ?? 0) >= this.raft.status().persistedIndex
+    if (damage !== null && !isKnown) {
       this.#fail(`the log lost what this replica had written: ${damage.detail}`, false)
       return
     }

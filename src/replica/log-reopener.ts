@@ -13,13 +13,14 @@ const REOPEN_MS_MAX = 10_000
 
 export type LogReopenerWorld = { readonly clock: Clock; readonly logger: Logger; readonly log: SharedLog }
 
-export type DamageOf = (group: GroupId) => LogDamage | null
+export type FoundAgain = { readonly damage: LogDamage | null; readonly lastIndex: number }
+export type FoundOf = (group: GroupId) => FoundAgain | null
 
 export type LogReopenerCallbacks = {
   /** Null: it writes again. */
   readonly onLogHealth: (error: Error | null) => void
-  /** `damageOf`: what the log found missing of a group that had been written to it, when it read itself again. */
-  readonly onReopened: (damageOf: DamageOf) => void
+  /** `foundOf`: what the log showed of a group when it read itself again; null: it did not have to. */
+  readonly onReopened: (foundOf: FoundOf) => void
 }
 
 export class LogReopener {
@@ -60,24 +61,23 @@ export class LogReopener {
     const { log, logger } = this.#world
     if (this.#isStopped) return
     // A failure may be heard of twice, the second time after the log writes again.
-    const damageOf = log.status.kind === 'failed' ? await this.#readAgain() : () => null
+    const foundOf = log.status.kind === 'failed' ? await this.#readAgain() : () => null
     if (this.#isStopped) return
     this.#isReopening = false
     logger.warning('the log writes again, in a new segment')
     this.#callbacks.onLogHealth(null)
-    this.#callbacks.onReopened(damageOf)
+    this.#callbacks.onReopened(foundOf)
   }
 
   /** A group that is not shown has lost everything, if there are losses whose groups can't be told; else it had nothing. */
-  async #readAgain(): Promise<DamageOf> {
+  async #readAgain(): Promise<FoundOf> {
     const { log } = this.#world
     await log.reopen()
-    const shown = new Map(log.takeRecovered().map(({ group, damage }) => [group, damage]))
+    const shown = new Map<GroupId, FoundAgain>()
+    for (const { group, damage, base, entries } of log.takeRecovered())
+      shown.set(group, { damage, lastIndex: base.index + entries.length })
     const [loss = null] = log.losses
-    return (group) => {
-      const damage = shown.get(group)
-      return damage === undefined ? loss : damage
-    }
+    return (group) => shown.get(group) ?? { damage: loss, lastIndex: 0 }
   }
 
   /** The log is closed next: it must not begin a new segment after that. */
