@@ -22,14 +22,15 @@ class CountingClock extends HandClock {
 }
 
 /** A core that does what the test says: what else than `Ready` a tick brings is the question here. */
-function makeCore() {
+function makeCore(isRepairing: boolean) {
   const core = {
     id: SELF,
     role: 'leader',
     term: makeTerm(1),
     leader: SELF,
     logBytes: 0,
-    isRepairing: false,
+    isRepairing,
+    status: () => ({ persistedIndex: core.lastIndex }),
     lastIndex: makeLogIndex(7),
     ticks: 0,
     isReady: false,
@@ -69,8 +70,8 @@ function makeCore() {
   return core
 }
 
-async function makeGroup() {
-  const core = makeCore()
+async function makeGroup(isRepairing = false) {
+  const core = makeCore(isRepairing)
   const clock = new CountingClock()
   const engine = await createMemoryEngineStore().open('e')
   const changes: string[] = []
@@ -116,6 +117,21 @@ test('a tick that changed nothing asks for no turn', async () => {
   assert.equal(clock.turns, 1)
   clock.endTurn()
   assert.equal(core.isReady, false)
+})
+
+test('damage that was known before stops a reopened replica only when it has grown', async () => {
+  const damage = { path: 'log/1', offset: 0, lastSyncedIndex: null, isVoteLost: false, detail: 'rotten' }
+  const cases = [
+    { isRepairing: true, damage, lastIndex: 7, health: 'healthy' },
+    { isRepairing: true, damage, lastIndex: 6, health: 'failed' },
+    { isRepairing: false, damage, lastIndex: 7, health: 'failed' },
+    { isRepairing: false, damage: null, lastIndex: 7, health: 'healthy' },
+  ]
+  for (const { isRepairing, health, ...found } of cases) {
+    const { group } = await makeGroup(isRepairing)
+    group.resumeLog(found)
+    assert.equal(group.health.kind, health, JSON.stringify(found))
+  }
 })
 
 test('proposals that were refused for the time of a transfer are proposed by the tick that ends it', async () => {
