@@ -100,7 +100,6 @@ class Connection implements RedisConnection {
   readonly #parser: RespParser
   readonly #maxPipelined: number
   readonly #maxOutputBytes: number
-
   readonly #replies: ReplyQueue
 
   #state: 'open' | 'ending' | 'closed' = 'open'
@@ -427,7 +426,7 @@ class Connection implements RedisConnection {
 
   #updatePause(): void {
     this.#isFull = this.#isStillFull()
-    const mustPause = this.#mustPause()
+    const mustPause = this.#isBarred || this.#hadItsTurn || this.#isFull
     if (mustPause === this.#isPaused) return
     this.#isPaused = mustPause
     this.#options.pauseChanged(mustPause)
