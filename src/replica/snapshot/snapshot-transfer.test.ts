@@ -128,6 +128,11 @@ async function assertHolds({ engine, store }: Receiving, records: readonly KeyVa
   assert.deepEqual(sorted, records)
 }
 
+/** Neither as the state nor under an epoch of its own. */
+async function assertNothingReceived({ engine }: Receiving): Promise<void> {
+  assert.deepEqual(await engine.range({ from: 'D', to: 'N', limit: 10 }), [])
+}
+
 async function connected(wire: Wire, nodes: readonly WireNode[]): Promise<void> {
   wire.connect(nodes)
   await wire.wait(100)
@@ -206,9 +211,9 @@ test('what is half received when the replica stops is removed', () => {
     const sent = send(wire, from)
     while (to.chunks < 2) await wire.wait(1)
     await to.receiver.stop()
-    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    await assertNothingReceived(to)
     assert.equal(await sent, null)
-    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    await assertNothingReceived(to)
   })
 })
 
@@ -220,7 +225,7 @@ test('what is received and not yet installed when the replica stops is removed',
     await connected(wire, [from.node, to.node])
     assert.equal(await send(wire, from), INDEX)
     await to.receiver.stop()
-    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    await assertNothingReceived(to)
   })
 })
 
@@ -236,9 +241,9 @@ test('what a deposed leader has not finished is removed, and it can begin nothin
     to.receiver.termChanged()
     assert.equal(await sent, null)
     await wire.wait(100)
-    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    await assertNothingReceived(to)
     assert.equal(await send(wire, from, 2), null)
-    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 1 }), [])
+    await assertNothingReceived(to)
     assert.deepEqual(to.offered, [])
   })
 })
@@ -274,7 +279,7 @@ test('a byte changed before the frame was sealed is found by the digest: nothing
     assert.equal(await send(wire, from), null)
     assert.deepEqual(to.offered, [])
     assert(to.lines.some((line) => line.includes('does not match its digest')))
-    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 10 }), [])
+    await assertNothingReceived(to)
   })
 })
 
@@ -286,7 +291,7 @@ test('consensus does not want it: it is thrown away, and the sender is told', ()
     await connected(wire, [from.node, to.node])
     assert.equal(await send(wire, from), null)
     assert.deepEqual(to.offered, [INDEX])
-    assert.deepEqual(await to.engine.range({ from: 'D', to: 'N', limit: 10 }), [])
+    await assertNothingReceived(to)
   })
 })
 
