@@ -29,6 +29,8 @@ export type ClusterNode = {
   readonly host: string
   disk: SimDisk
   readonly engines: MemoryEngineStore
+  /** What each call of its engine takes beside the usual. */
+  engineDelayMs: number
   clock: SimClock
   transport: Transport
   log: SharedLog
@@ -107,7 +109,7 @@ export class ReplicaCluster {
         onPeerAddress: () => undefined,
       },
     )
-    const engines = slowEngineStore(node.engines, clock, () => 0.1 + random.next())
+    const engines = slowEngineStore(node.engines, clock, () => 0.1 + random.next() + node.engineDelayMs)
     node.groups = new GroupHost(
       node.id,
       { clock, random, logger, log: node.log, engines, transport: node.transport },
@@ -199,6 +201,7 @@ export class ReplicaCluster {
       host: `n${id}`,
       engines: createMemoryEngineStore({ random: random.fork('engines') }),
       isUp: false,
+      engineDelayMs: 0,
       starts: 0,
       logHealth: [],
     } as unknown as ClusterNode

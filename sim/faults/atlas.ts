@@ -35,6 +35,8 @@ export class Atlas {
   #isUnrecoverable = false
   /** Machines whose damage no restart heals: only a wipe helps, if they refuse to start. */
   readonly #damaged = new Set<SimNode>()
+  /** Machines that ever lost something durable. */
+  readonly #hurt = new Set<SimNode>()
   /** Of each replica that ever ran. */
   readonly #hosts = new Map<number, string>()
   /** By group: the sets of voters of which each needs a majority, as the most advanced replica knows them. */
@@ -61,6 +63,10 @@ export class Atlas {
     return this.#damaged.has(node)
   }
 
+  wasEverHurt(node: SimNode): boolean {
+    return this.#hurt.has(node)
+  }
+
   /** True: it may lose what was durable, and counts as a bad copy until it was seen to be whole. */
   permits(node: SimNode): boolean {
     // A ruined cluster is left as it is: who replaces disks then may found another cluster.
@@ -80,6 +86,7 @@ export class Atlas {
     // What hurts it now does not end what still goes on.
     const beforeMs = this.#victim === node ? this.#hurtUntilMs : 0
     this.#victim = node
+    this.#hurt.add(node)
     this.#hurtUntilMs = Math.max(beforeMs, this.#cluster.scheduler.nowMs + forMs)
     if (isLasting) this.#damaged.add(node)
   }

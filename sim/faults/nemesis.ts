@@ -269,6 +269,7 @@ export class Nemesis implements Harm {
       if (facts.restartAtMs !== null && facts.restartAtMs <= this.#nowMs) this.#restart(node, facts)
       return
     }
+    this.#checkNothingLost(node)
     const { stoppingSinceMs } = facts
     const isStopDue = stoppingSinceMs !== null && this.#nowMs - stoppingSinceMs > STOP_MS_MAX
     if (isStopDue && !facts.isFrozen && !facts.isExcused) throw new Error(`${node.host} does not stop`)
@@ -288,6 +289,14 @@ export class Nemesis implements Harm {
     this.crash(node, false, isHopeless ? REFUSED_PAUSE_MS : this.isHealing ? 0 : this.downMs())
     if (node.hasRottenEngines) this.#moveEnginesAway(node)
     else if (mustRejoin && !this.atlas.isUnrecoverable) this.rejoin(node)
+  }
+
+  /** Crashes, power losses and errors that the disk reports lose nothing that anybody counts on. */
+  #checkNothingLost(node: SimNode): void {
+    if (this.atlas.wasEverHurt(node)) return
+    const repairing = node.replicas.find(({ raft }) => raft.isRepairing)
+    if (repairing === undefined) return
+    throw new Error(`${node.host} misses entries of group ${repairing.group}, and was never damaged`)
   }
 
   #restart(node: SimNode, facts: MachineFacts): void {

@@ -47,7 +47,7 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
   const nodes = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 6, 7])
   const faults = drawFaultPlan(random.fork('faults'))
   const isSmall = random.chance(0.6)
-  // Nobody is left behind by a log that is never cut.
+  // Nobody is left behind by a log that is never cut, and seldom by two snapshots where syncs are quick.
   const mustCut = faults.weights.has('leftBehind')
   const clock = drawClock(random.fork('clock'))
   const workload = drawWorkload(random.fork('workload'), faults, clock)
@@ -66,7 +66,9 @@ export function drawSeedPlan(random: SimRandom, limits: PlanLimits = {}): SeedPl
     groupOptions: isSmall || mustCut ? smallGroupOptions(random.fork('limits'), mustCut) : {},
     logSegmentBytes: random.pick([16, 64, 256]) * KIB,
     diskLatencyMsMax: random.pick([0.2, 1, 5]),
-    syncLatencyMs: drawSyncLatencies(random.fork('syncs'), nodes, timeouts.electionTimeoutMs),
+    syncLatencyMs: random.chance(mustCut ? 0.5 : 0.15)
+      ? drawSyncLatencies(random.fork('syncs'), nodes, timeouts.electionTimeoutMs)
+      : [],
     engineLatencyMsMax: random.pick([0.1, 1, 10]),
   }
   return {
@@ -88,7 +90,6 @@ function drawTimeouts(random: SimRandom): Pick<SeedPlan, 'heartbeatMs' | 'electi
 
 /** All through the run: elections must be won also where a vote takes longer to write than they may take. */
 function drawSyncLatencies(random: SimRandom, nodes: number, electionTimeoutMs: number): readonly number[] {
-  if (!random.chance(0.15)) return []
   const slowestMs = Math.min(random.pick([1, 2, 4]) * electionTimeoutMs, SLOW_SYNC_MS_MAX)
   const areAlike = random.chance(0.5)
   return Array.from({ length: nodes }, () =>

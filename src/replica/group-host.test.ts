@@ -230,6 +230,28 @@ test("the leader's disk stands still: another leads within two seconds, and noth
   })
 })
 
+test("the leader's engine stands still: another leads within two seconds, and nothing is lost", () => {
+  const cluster = new ReplicaCluster(24)
+  return cluster.run(async () => {
+    await cluster.found(3)
+    await cluster.execute({ kind: 'count' })
+    const [leader] = await others(cluster)
+    leader.engineDelayMs = 10_000
+    const startMs = cluster.scheduler.nowMs
+    // What is there already has to be asked of the engine.
+    void propose(leader, { kind: 'append', key: 'a', value: 'waits' })
+    const rest = cluster.nodes.filter((node) => node !== leader)
+    await cluster.until('another leads', () => rest.some((node) => groupOf(node)?.isLeader === true), 2_000)
+    assert.equal(
+      await cluster.execute({ kind: 'append', key: 'a', value: ' no more' }, rest),
+      'waits no more',
+    )
+    assert(cluster.scheduler.nowMs - startMs < 2_000)
+    leader.engineDelayMs = 0
+    await cluster.until('all agree', () => digestsAgree(cluster), 20_000)
+  })
+})
+
 test('a node that starts again and again does not keep a segment of the log for each start', () => {
   const options = { logBytesMax: 1_000_000, logKeepBytes: 2_000, checkIntervalMs: 100 }
   const cluster = new ReplicaCluster(22, options)

@@ -24,7 +24,6 @@ import { type GroupHooks, makeGroupParts } from './group-parts.ts'
 import { bestSuccessor, isOnlyVoter, LeadershipWatch } from './leadership.ts'
 import type { LogCutter } from './log-cutter.ts'
 import type { FoundAgain } from './log-reopener.ts'
-import { LogStall } from './log-stall.ts'
 import type { Responder } from './outcome.ts'
 import type { Persister } from './persister.ts'
 import type { Proposer } from './proposer.ts'
@@ -32,6 +31,7 @@ import type { Reader } from './reader.ts'
 import type { ReadyRunner } from './ready-runner.ts'
 import { RepairReporter } from './repair-report.ts'
 import type { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
+import { StallWatch } from './stall.ts'
 import type { StateStore } from './state/state-store.ts'
 import type { StateCheck } from './state-check.ts'
 
@@ -49,7 +49,8 @@ export class Group<Command, Reply> {
   readonly #admission: Admission<Command, Reply>
   readonly #persister: Persister
   readonly #cutter: LogCutter
-  readonly #stall: LogStall
+  readonly #logStall: StallWatch
+  readonly #applyStall: StallWatch
   readonly #leadership: LeadershipWatch
   readonly #stateCheck: StateCheck
   readonly #runner: ReadyRunner<Command, Reply>
@@ -86,7 +87,17 @@ export class Group<Command, Reply> {
     this.#cutter = parts.cutter
     this.#stateCheck = parts.stateCheck
     this.#runner = parts.runner
-    this.#stall = new LogStall(this.#persister, options.tickMs, () => this.#offerLeadership())
+    const { persister, applier } = parts
+    this.#logStall = new StallWatch(
+      () => persister.oldestWaiting,
+      options.tickMs,
+      () => this.#offerLeadership('the log has not finished a write'),
+    )
+    this.#applyStall = new StallWatch(
+      () => (applier.queuedEntries > 0 ? raft.appliedIndex : null),
+      options.tickMs,
+      () => this.#offerLeadership('no entry was applied'),
+    )
     this.#leadership = new LeadershipWatch(raft)
     this.#repairReporter = new RepairReporter(id, raft, world)
   }
@@ -148,7 +159,8 @@ export class Group<Command, Reply> {
     // A replica that can't write its vote does not campaign: it would only raise its term, for ever.
     if (!this.#isRunning || (this.#persister.hasFailed && !this.isLeader)) return
     this.raft.tick()
-    this.#stall.tick(this.isLeader)
+    this.#logStall.tick(this.isLeader)
+    this.#applyStall.tick(this.isLeader)
     this.#repairReporter.tick()
     if (!this.#isPumpScheduled && this.#hasWork()) this.schedule()
   }
@@ -286,11 +298,9 @@ export class Group<Command, Reply> {
     this.schedule()
   }
 
-  #offerLeadership(): void {
+  #offerLeadership(what: string): void {
     if (!this.handOver()) return
-    this.#world.logger.warning('the log has not finished a write for a second: leadership is offered', {
-      group: this.id,
-    })
+    this.#world.logger.warning(`${what} for a second: leadership is offered`, { group: this.id })
   }
 
   #onApplied(index: LogIndex): void {
