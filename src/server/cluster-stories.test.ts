@@ -7,6 +7,9 @@ import { PEER_PORT, REDIS_PORT, type SimNode } from '../../sim/cluster/sim-node.
 import { createSimClock } from '../../sim/world/clock.ts'
 import { StorageError } from '../base/errors.ts'
 import { makeNodeId } from '../base/ids.ts'
+import type { NodeFacts } from '../cluster/cluster-machine.ts'
+import { Transport } from '../replica/transport/transport.ts'
+import { joinCluster } from './control/join-request.ts'
 import type { NodeStatus } from './node-status.ts'
 
 const SEED = 1
@@ -295,6 +298,25 @@ test('a machine that was replaced under its name stops and says why, running or 
   assertExpelled(third.startFailure ?? third.failure)
 })
 
+test('a machine that was displaced before its replica was ever filled learns of it at its next start', async () => {
+  const story = await tell(3)
+  const [first, second, third] = story.cluster.nodes as [SimNode, SimNode, SimNode]
+  third.crash('reset', true)
+  third.wipe([{ host: 'n1', port: PEER_PORT }])
+  third.start()
+  await story.cluster.runUntil('it has joined', () => third.replicas.length > 0, 20_000)
+  for (const { host } of [first, second]) story.cluster.network.block(host, 'n3')
+  // Long enough to write down who it is, too short for any group to count on it.
+  await story.cluster.run(20)
+  third.crash('reset', true)
+  for (const { host } of [first, second]) story.cluster.network.unblock(host, 'n3')
+  await joinLate(story, 'n3', 'd'.repeat(32))
+  await story.cluster.run(1_000)
+  third.start()
+  await story.cluster.runUntil('it learns of it', () => third.startFailure !== null, 30_000)
+  assertExpelled(third.startFailure)
+})
+
 test('a follower whose loop stood still for a second causes no election', async () => {
   const story = await tell(3)
   const termOf = (node: SimNode): number => Math.max(...statusOf(node).groups.map(({ term }) => term))
@@ -337,6 +359,41 @@ function assertExpelled(error: unknown): void {
   assert.equal(error.name, 'joinRefused')
   assert.match(error.message, /does not belong to the cluster/)
   assert.match(error.hint, /--join and an empty data directory/)
+}
+
+/** What a node asked for before its disk was replaced is carried out now, under the address it still has. */
+async function joinLate(story: Story, nodeId: string, joinToken: string): Promise<void> {
+  const { scheduler, network, log, random } = story.cluster
+  const clock = createSimClock(scheduler)
+  const address = { host: 'late', port: PEER_PORT }
+  const transport = new Transport(
+    { network: network.attach(address.host, clock), clock, random, logger: log.logger(address.host) },
+    { clusterId: '', replicaId: null, nodeId: makeNodeId(nodeId), incarnation: 1, address },
+    {
+      onRaftMessages: () => {},
+      onNotice: () => {},
+      onPeerClosed: () => {},
+      onPeerRestarted: () => {},
+      onUnreachable: () => {},
+      onPeerAddress: () => {},
+    },
+  )
+  const node: NodeFacts = {
+    nodeId: makeNodeId(nodeId),
+    joinToken,
+    peer: { host: nodeId, port: PEER_PORT },
+    redis: { host: nodeId, port: REDIS_PORT },
+    http: null,
+    processId: 1,
+  }
+  const joined = joinCluster(
+    { transport, clock, logger: log.logger(address.host) },
+    [{ host: 'n1', port: PEER_PORT }],
+    node,
+    () => false,
+  )
+  await story.settle('the late request is carried out', joined)
+  await transport.stop()
 }
 
 async function cutOff(story: Story, node: SimNode): Promise<void> {

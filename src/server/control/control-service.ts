@@ -68,9 +68,13 @@ export class ControlService {
     return this.#watcher.catalog
   }
 
-  /** Who may be asked, for all that this node knows. */
+  /**
+   * Who may be asked, for all that this node knows. One that has no catalog yet, and is sent none because another
+   * took its place, can still ask whoever connects to it.
+   */
   get members(): readonly ReplicaId[] {
-    return (this.catalog ?? this.#foreseen)?.nodes.map((node) => node.replicaId) ?? []
+    const catalog = this.catalog ?? this.#foreseen
+    return catalog === null ? [...this.#heardAddresses.keys()] : catalog.nodes.map((node) => node.replicaId)
   }
 
   start(seed: Catalog | null, foreseen: Catalog | null): void {
