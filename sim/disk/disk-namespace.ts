@@ -189,6 +189,8 @@ export class SimNamespace {
 
   lose(path: string): void {
     const name = normal(path)
+    // Who died before the folder was synced: what it did there may have become durable all the same.
+    this.syncDirectory(parentOf(name), this.#sequence)
     assert(
       this.#changes.every((change) => !change.after.has(name)),
       `${path} is not at rest`,

@@ -74,3 +74,21 @@ test('files that end too early and names that are back, at rest', async () => {
   sim.crash()
   assert.deepEqual(sim.paths(), ['before'])
 })
+
+test('a name is lost also while its folder is being synced by somebody who died', async () => {
+  for (const lose of [
+    (sim: SimDisk) => sim.undoRename('new', 'file'),
+    (sim: SimDisk) => sim.loseFile('file'),
+  ]) {
+    const sim = createSimDisk({ random: createSimRandom(1) })
+    const disk = sim.disk()
+    const file = await disk.open('new', 'create')
+    await file.writeAndSync([sector('a')], 0)
+    await disk.rename('new', 'file')
+    sim.kill()
+    lose(sim)
+    assert.ok(!sim.paths().includes('file'))
+    sim.crash()
+    assert.ok(!sim.paths().includes('file'))
+  }
+})

@@ -148,7 +148,7 @@ function hearsQuorum(core: Core): boolean {
   const heard = quorumValue(core.memberships.current, (id) =>
     id === core.id || core.peerById.get(id)?.isRecentlyActive === true ? 1 : 0,
   )
-  for (const peer of core.peers) peer.isRecentlyActive = false
+  for (const peer of core.peers) peer.beginPeriod()
   return heard === 1
 }
 

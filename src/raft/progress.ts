@@ -30,6 +30,8 @@ export class Progress {
   sentCommit: LogIndex = INDEX_ZERO
   /** Heard from since the last check of the quorum. */
   isRecentlyActive: boolean
+  /** As it was at the last check: who asks right after one wants to know that. */
+  #wasActive = false
   /** Its log is damaged: what it holds counts for no quorum. */
   isRepairing = false
   /** The newest heartbeat round it answered. */
@@ -142,6 +144,12 @@ export class Progress {
     this.inflights.clear()
   }
 
+  /** The quorum was checked: from now on only what comes later counts for the next check. */
+  beginPeriod(): void {
+    this.#wasActive = this.isRecentlyActive
+    this.isRecentlyActive = false
+  }
+
   /** It answered a heartbeat: an append that got lost may be noticed now. */
   heard(isBehind: boolean): void {
     this.isRecentlyActive = true
@@ -164,7 +172,7 @@ export class Progress {
       next: this.#next,
       inflightMessages: this.inflights.count,
       inflightBytes: this.inflights.bytes,
-      recentlyActive: this.isRecentlyActive,
+      recentlyActive: this.isRecentlyActive || this.#wasActive,
     }
   }
 }

@@ -230,6 +230,27 @@ test("the leader's disk stands still: another leads within two seconds, and noth
   })
 })
 
+test('it is noticed whatever the moment, also where the quorum is checked as often as the log', async () => {
+  const tickMs = 50
+  const electionTicks = 20
+  for (let phase = 0; phase < electionTicks; phase++) {
+    const cluster = new ReplicaCluster(25, { tickMs, electionTicks, heartbeatTicks: 2 })
+    await cluster.run(async () => {
+      await cluster.found(3)
+      await cluster.execute({ kind: 'count' })
+      await cluster.wait(phase * tickMs)
+      const [leader] = await others(cluster)
+      leader.disk.setFaults((call) => (call.operation === 'datasync' ? { kind: 'stall' } : null))
+      void propose(leader, { kind: 'set', key: 'a', value: 'waits' })
+      const rest = cluster.nodes.filter((node) => node !== leader)
+      const leads = () => rest.some((node) => groupOf(node)?.isLeader === true)
+      await cluster.until(`another leads, in phase ${phase}`, leads, 4_000)
+      leader.disk.setFaults(null)
+      leader.disk.releaseStalls()
+    })
+  }
+})
+
 test("the leader's engine stands still: another leads within two seconds, and nothing is lost", () => {
   const cluster = new ReplicaCluster(24)
   return cluster.run(async () => {
