@@ -112,7 +112,7 @@ export class ReplicaCluster {
     const engines = slowEngineStore(node.engines, clock, () => 0.1 + random.next() + node.engineDelayMs)
     node.groups = new GroupHost(
       node.id,
-      { clock, random, logger, log: node.log, engines, transport: node.transport },
+      { clock, random, logger, log: node.log, engines, transport: node.transport, incarnation: node.starts },
       this.#options,
       {
         machineOf: () => ({ machine: createTinyMachine(), advanceTime: { kind: 'time' } }),

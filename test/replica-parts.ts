@@ -5,6 +5,7 @@ import type { Clock } from '../src/env/clock.ts'
 import type { Engine } from '../src/env/engine.ts'
 import type { Logger } from '../src/env/logger.ts'
 import { encodePayload } from '../src/replica/entry-payload.ts'
+import { NO_MARKS } from '../src/replica/forwarding/proposal-mark.ts'
 import type { AppliedRecord } from '../src/replica/state/engine-records.ts'
 import { StateStore, type StateStoreLimits } from '../src/replica/state/state-store.ts'
 import { StoredHash } from '../src/replica/state/stored-hash.ts'
@@ -107,7 +108,7 @@ export function freshStore(
 const machine = createTinyMachine()
 
 export function commandEntry(index: number, commands: readonly TinyCommand[], timeMs = index * 10): Entry {
-  const payload = encodePayload(machine, { kind: 'commands', timeMs, seed: index, commands })
+  const payload = encodePayload(machine, { kind: 'commands', timeMs, seed: index, commands, marks: NO_MARKS })
   return { index: makeLogIndex(index), term: makeTerm(1), kind: EntryKind.command, payload }
 }
 

@@ -86,6 +86,10 @@ class WatchedRaft implements Raft {
     return this.#raft.termAt(index)
   }
 
+  lagOf(member: ReplicaId): number | null {
+    return this.#raft.lagOf(member)
+  }
+
   hasReady(): boolean {
     return this.#raft.hasReady()
   }

@@ -12,6 +12,7 @@
  *                   stay behind; a source that deletes before the target is durable
  *   hibernation     an idle group that loses its leader and does not notice (tikv#14547)
  */
+import { FORWARDING_MUTANTS } from './forwarding.ts'
 import { KV_MUTANTS } from './kv.ts'
 import type { Mutant } from './mutant.ts'
 import { ELECTION_MUTANTS } from './raft-election.ts'
@@ -20,6 +21,7 @@ import { READ_MUTANTS } from './raft-reads.ts'
 import { REPLICATION_MUTANTS } from './raft-replication.ts'
 import { REPLICA_MUTANTS } from './replica.ts'
 import { SERVER_MUTANTS } from './server.ts'
+import { SNAPSHOT_MUTANTS } from './snapshots.ts'
 import { STORAGE_MUTANTS } from './storage.ts'
 
 export const MUTANTS: readonly Mutant[] = [
@@ -29,6 +31,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...MEMBERSHIP_MUTANTS,
   ...STORAGE_MUTANTS,
   ...REPLICA_MUTANTS,
+  ...SNAPSHOT_MUTANTS,
   ...KV_MUTANTS,
   ...SERVER_MUTANTS,
+  ...FORWARDING_MUTANTS,
 ]

@@ -141,6 +141,8 @@ function smallGroupOptions(random: SimRandom, mustCut: boolean): Partial<GroupOp
     maxInflightMessages: random.pick([1, 4, 256]),
     maxApplyBytes: random.pick([1, 64]) * KIB,
     maxCampaignLagBytes: 4 * KIB,
+    // -1: writes through followers always need sessions.
+    maxFollowLagEntries: random.pick([-1, 4, 256]),
     proposer: {
       ...DEFAULT_GROUP_OPTIONS.proposer,
       entryCommandsMax: random.pick([1, 3, 4_096]),

@@ -50,3 +50,15 @@ test('a sole voter has nobody to wait for', () => {
   bench.work()
   assert.equal(bench.raft.role, 'leader')
 })
+
+test('a leader knows how far behind a member is, once they agree', () => {
+  const bench = new Bench().lead(2)
+  assert.equal(bench.raft.lagOf(id(2)), null, 'agreement is still sought')
+  bench.acknowledge(2, 1)
+  assert.equal(bench.raft.lagOf(id(2)), 0)
+  for (let count = 0; count < 3; count++) bench.raft.propose(new Uint8Array(1))
+  bench.work()
+  bench.acknowledge(3, 4)
+  assert.deepEqual([bench.raft.commit, bench.raft.lagOf(id(2)), bench.raft.lagOf(id(3))], [4, 3, 0])
+  assert.equal(bench.raft.lagOf(id(9)), null, 'no member')
+})

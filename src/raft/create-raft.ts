@@ -83,6 +83,12 @@ class Replica implements Raft {
     return isRepairing(this.#core)
   }
 
+  lagOf(member: ReplicaId): number | null {
+    const peer = this.#core.peerById.get(member)
+    if (peer === undefined || peer.state !== 'replicate' || peer.isRepairing) return null
+    return Math.max(0, this.#core.commit - peer.match)
+  }
+
   status(): RaftStatus {
     return describe(this.#core)
   }

@@ -162,6 +162,11 @@ export interface Raft {
   readonly logBytes: number
   /** The log was damaged and no leader has brought it back yet. */
   readonly isRepairing: boolean
+  /**
+   * On the leader: how many committed entries this member has not acknowledged; null where it is no member, or is
+   * not sent entries one after the other (agreement is sought, or it needs a snapshot), or its log is damaged.
+   */
+  lagOf(member: ReplicaId): number | null
 
   tick(): void
   step(message: Message): void

@@ -4,6 +4,14 @@
  */
 import type { Clock } from '../env/clock.ts'
 import type { Raft } from '../raft/raft.ts'
+import {
+  type ProposalStreams,
+  REFUSED,
+  type SizedCommand,
+  type StreamId,
+  type Taken,
+} from './forwarding/proposal-streams.ts'
+import type { SentProposals } from './forwarding/sent-proposals.ts'
 import type { GroupHealth } from './group-contract.ts'
 import type { Failure, Responder } from './outcome.ts'
 import type { Proposer } from './proposer.ts'
@@ -16,6 +24,9 @@ export type AdmissionParts<Command, Reply> = {
   readonly raft: Raft
   readonly clock: Clock
   readonly proposer: Proposer<Command, Reply>
+  readonly streams: ProposalStreams
+  readonly sent: SentProposals<Command, Reply>
+  readonly maxFollowLagEntries: number
   readonly reader: Reader<Command, Reply>
   /** Null when the machine has no such command. */
   readonly advanceTime: Command | null
@@ -47,6 +58,22 @@ export class Admission<Command, Reply> {
     )
   }
 
+  /** What a gateway on another node sent for places `first` and on of its stream. */
+  accept(id: StreamId, first: number, proposals: readonly SizedCommand<Command>[]): Taken {
+    const { raft, proposer, streams } = this.#parts
+    if (raft.role !== 'leader') return REFUSED
+    const isFit = this.#writeRefusal() === null
+    const lag = raft.lagOf(id.gateway)
+    const isBehind = lag === null || lag > this.#parts.maxFollowLagEntries
+    return streams.accept(raft.term, id, first, proposals.length, (at) => {
+      const { command, bytes } = proposals[at] as SizedCommand<Command>
+      if (!isFit) return 'unhealthy'
+      if (isBehind) return 'behind'
+      if (command === null) return null
+      return proposer.addForeign(command, bytes, id, first + at) ? null : 'overloaded'
+    })
+  }
+
   query(command: Command, responder: Responder<Reply>): boolean {
     const { raft, reader } = this.#parts
     if (!this.#facts.isRunning()) return this.#refuse(responder, this.unhealthy())
@@ -76,9 +103,10 @@ export class Admission<Command, Reply> {
 
   /** The replica ends: what is in the log already may still happen. */
   failAll(failure: Failure): void {
-    const { proposer, reader } = this.#parts
+    const { proposer, sent, reader } = this.#parts
     proposer.failPending(failure)
     proposer.failInflight({ kind: 'unknown' })
+    sent.failAll({ kind: 'unknown' })
     reader.failAll(failure)
   }
 

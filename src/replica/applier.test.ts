@@ -11,6 +11,7 @@ import { type Engine, EngineFault } from '../env/engine.ts'
 import { createMemoryEngineStore } from '../storage/memory-engine.ts'
 import { Applier, type LocalEntry } from './applier.ts'
 import { commandSeed, encodePayload } from './entry-payload.ts'
+import { NO_MARKS } from './forwarding/proposal-mark.ts'
 import type { StateStore } from './state/state-store.ts'
 import { StoredHash } from './state/stored-hash.ts'
 
@@ -32,7 +33,7 @@ function makeWorld(engine: Engine, limits: Parameters<typeof freshStore>[1] = {}
     /** As if this replica had proposed the entry. */
     propose(index: number, commands: readonly TinyCommand[], timeMs = index * 10): Entry {
       world.locals.set(index, {
-        payload: { kind: 'commands', timeMs, seed: index, commands },
+        payload: { kind: 'commands', timeMs, seed: index, commands, marks: NO_MARKS },
         onReply: (ordinal, reply) => world.replies.push(`${index}.${ordinal}: ${reply}`),
         onAbandoned: (ordinal) => world.replies.push(`${index}.${ordinal}…: abandoned`),
       })
@@ -45,6 +46,7 @@ function makeWorld(engine: Engine, limits: Parameters<typeof freshStore>[1] = {}
   })
   world.applier = new Applier(machine, world.store, world.clock, {
     takeLocal: ({ index }) => world.locals.get(index) ?? null,
+    takeMarked: () => null,
     onApplied: (index) => world.applied.push(index),
     onCheck: (index, digest) => world.checks.push([index, digest]),
     onFailure: (error) => world.failures.push(error),

@@ -16,6 +16,8 @@ import type { Context, Done, Machine, Need } from '../base/machine.ts'
 import type { Clock } from '../env/clock.ts'
 import { commandSeed, decodePayload, type EntryPayload, isCheckPayload } from './entry-payload.ts'
 import { ExecutionView, needOf } from './execution.ts'
+import type { ProposalMark } from './forwarding/proposal-mark.ts'
+import type { Waiters } from './forwarding/sent-proposals.ts'
 import { AHEAD_KEYS_MIN, fewerKeys, keysAhead, nextKeysMax, type Upcoming } from './look-ahead.ts'
 import type { StateStore } from './state/state-store.ts'
 
@@ -36,16 +38,13 @@ const CHECKS_PASSED_MAX = 100
 const PLACES_PER_ENTRY = 2 ** 20
 
 /** The proposer's own copy of an entry: commands need no decoding, replies have somebody to go to. */
-export type LocalEntry<Command, Reply> = {
-  readonly payload: EntryPayload<Command>
-  readonly onReply: (ordinal: number, reply: Reply) => void
-  /** The commands from `ordinal` on will not be answered: nothing here will execute them. */
-  readonly onAbandoned: (ordinal: number) => void
-}
+export type LocalEntry<Command, Reply> = Waiters<Reply> & { readonly payload: EntryPayload<Command> }
 
 export type ApplierCallbacks<Command, Reply> = {
   /** The entry at this position if it was proposed here, else null. Called once per applied entry, in order. */
   readonly takeLocal: (position: LogPosition) => LocalEntry<Command, Reply> | null
+  /** Who waits here for commands that another node put into the log. */
+  readonly takeMarked: (position: LogPosition, marks: readonly ProposalMark[]) => Waiters<Reply> | null
   readonly onApplied: (index: LogIndex) => void
   readonly onCheck: (index: LogIndex, digest: string) => void
   readonly onFailure: (error: unknown) => void
@@ -54,7 +53,7 @@ export type ApplierCallbacks<Command, Reply> = {
 type Work<Command, Reply> = {
   readonly entry: Entry
   readonly payload: EntryPayload<Command> | null
-  readonly local: LocalEntry<Command, Reply> | null
+  readonly waiters: Waiters<Reply> | null
   nextOrdinal: number
 }
 
@@ -149,7 +148,7 @@ export class Applier<Command, Reply> {
     this.#generation += 1
     this.#isBusy = false
     this.#view = new ExecutionView(this.#store)
-    work?.local?.onAbandoned(work.nextOrdinal)
+    work?.waiters?.onAbandoned(work.nextOrdinal)
   }
 
   #runSlice(): void {
@@ -181,7 +180,12 @@ export class Applier<Command, Reply> {
       entry.kind !== EntryKind.command
         ? null
         : (local?.payload ?? queued.payload ?? decodePayload(this.#machine, entry.payload))
-    return { entry, payload, local, nextOrdinal: 0 }
+    return { entry, payload, waiters: local ?? this.#takeMarked(entry, payload), nextOrdinal: 0 }
+  }
+
+  #takeMarked(position: LogPosition, payload: EntryPayload<Command> | null): Waiters<Reply> | null {
+    if (payload?.kind !== 'commands' || payload.marks.length === 0) return null
+    return this.#callbacks.takeMarked(position, payload.marks)
   }
 
   /** False when it has to wait: for data, or for the next slice. */
@@ -217,7 +221,7 @@ export class Applier<Command, Reply> {
     this.#store.write(outcome.writes, outcome.clearsData, this.#view.fetched, context.timeMs)
     this.#commandsUntilClockRead -= outcome.writes.length >> WRITES_PER_COMMAND_LOG2
     this.#view.reset()
-    work.local?.onReply(work.nextOrdinal, outcome.reply)
+    work.waiters?.onReply(work.nextOrdinal, outcome.reply)
     return null
   }
 

@@ -3,10 +3,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { createTinyMachine, type TinyCommand } from '../../test/tiny-machine.ts'
 import { MalformedBytes } from '../base/byte-reader.ts'
+import { makeReplicaId } from '../base/ids.ts'
 import { commandSeed, decodePayload, type EntryPayload, encodePayload } from './entry-payload.ts'
+import type { ProposalMark } from './forwarding/proposal-mark.ts'
 
 const SEED = 20260103
 const machine = createTinyMachine()
+const COUNT: TinyCommand = { kind: 'count' }
 
 const bytes = fc
   .array(fc.integer({ min: 0, max: 255 }), { maxLength: 20 })
@@ -17,13 +20,43 @@ const command: fc.Arbitrary<TinyCommand> = fc.record({
   value: bytes,
 })
 const timeMs = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
-const payload: fc.Arbitrary<EntryPayload<TinyCommand>> = fc.oneof(
-  fc.record({
-    kind: fc.constant('commands' as const),
+const whole = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })
+const run = fc.record({
+  gap: fc.nat({ max: 2 }),
+  count: fc.integer({ min: 1, max: 3 }),
+  gateway: whole.map(makeReplicaId),
+  incarnation: whole,
+  stream: whole,
+  first: whole,
+})
+/** As many runs as the commands have room for. */
+function marksIn(
+  commands: number,
+  runs: readonly (typeof run extends fc.Arbitrary<infer Run> ? Run : never)[],
+) {
+  const marks: ProposalMark[] = []
+  let end = 0
+  for (const { gap, count, ...id } of runs) {
+    if (end + gap + count > commands) break
+    marks.push({ ...id, ordinal: end + gap, count })
+    end += gap + count
+  }
+  return marks
+}
+const commands = fc
+  .record({
     timeMs,
     seed: fc.integer({ min: 0, max: 0xffff_ffff }),
     commands: fc.array(command, { minLength: 1, maxLength: 8 }),
-  }),
+    runs: fc.array(run, { maxLength: 3 }),
+  })
+  .map(({ runs, ...rest }) => ({
+    kind: 'commands' as const,
+    ...rest,
+    marks: marksIn(rest.commands.length, runs),
+  }))
+const payload: fc.Arbitrary<EntryPayload<TinyCommand>> = fc.oneof(
+  { weight: 3, arbitrary: commands },
   fc.record({ kind: fc.constant('check' as const), timeMs }),
   fc.record({
     kind: fc.constant('version' as const),
@@ -69,10 +102,35 @@ test('unknown kinds and impossible counts are refused without being believed', (
     /unknown payload kind 9/,
   )
   const commands = [
-    ...encodePayload(machine, { kind: 'commands', timeMs: 5, seed: 1, commands: [{ kind: 'count' }] }),
+    ...encodePayload(machine, {
+      kind: 'commands',
+      timeMs: 5,
+      seed: 1,
+      commands: [{ kind: 'count' }],
+      marks: [],
+    }),
   ]
   const huge = [...commands.slice(0, 13), 0xff, 0xff, 0xff, 0x7f, ...commands.slice(14)]
   assert.throws(() => decodePayload(machine, Uint8Array.from(huge)), /commands in \d+ bytes/)
+})
+
+test('marks that reach beyond the commands, or are none, are refused', () => {
+  const mark = { gateway: makeReplicaId(3), incarnation: 4, stream: 5, first: 6, ordinal: 1, count: 1 }
+  const two = { kind: 'commands' as const, timeMs: 5, seed: 1, commands: [COUNT, COUNT], marks: [mark] }
+  const good = encodePayload(machine, two)
+  // Runs, then gap, length, gateway, incarnation, stream, first: one byte each.
+  assert.deepEqual([...good.subarray(13, 21)], [2, 1, 1, 1, 3, 4, 5, 6])
+  const spoil = (at: number, value: number) => {
+    const bad = Uint8Array.from(good)
+    bad[at] = value
+    return () => decodePayload(machine, bad)
+  }
+  assert.throws(spoil(14, 0), /0 marks for 2 commands/)
+  assert.throws(spoil(14, 3), /3 marks for 2 commands/)
+  assert.throws(spoil(15, 2), /a mark of 1 commands from 2 on, of 2/)
+  assert.throws(spoil(16, 0), /a mark of 0 commands/)
+  assert.throws(spoil(16, 2), /a mark of 2 commands/)
+  assert.throws(spoil(20, 0), MalformedBytes)
 })
 
 test('the format page holds: kind, time, seed, count, commands', () => {
@@ -81,6 +139,7 @@ test('the format page holds: kind, time, seed, count, commands', () => {
     timeMs: 0x0102_0304_0506,
     seed: 0x0a0b_0c0d,
     commands: [{ kind: 'count' }],
+    marks: [],
   })
   assert.equal(
     Buffer.from(bytes).subarray(0, 14).toString('hex'),

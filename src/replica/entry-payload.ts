@@ -8,10 +8,13 @@ import assert from 'node:assert/strict'
 import { ByteReader, MalformedBytes } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import type { Machine } from '../base/machine.ts'
+import { NO_MARKS, type ProposalMark, readMarks, writeMarks } from './forwarding/proposal-mark.ts'
 
 const KIND_COMMANDS = 1
 const KIND_CHECK = 2
 const KIND_VERSION = 3
+/** Commands of which some came from other nodes' gateways. */
+const KIND_MARKED = 4
 const HEADER_BYTES_MAX = 32
 const COMMAND_BYTES_GUESS = 64
 
@@ -21,6 +24,8 @@ export type EntryPayload<Command> =
       readonly timeMs: number
       readonly seed: number
       readonly commands: readonly Command[]
+      /** Which of them gateways on other nodes sent, and wait for. */
+      readonly marks: readonly ProposalMark[]
     }
   | { readonly kind: 'check'; readonly timeMs: number }
   | { readonly kind: 'version'; readonly timeMs: number; readonly machineVersion: number }
@@ -35,10 +40,11 @@ export function encodePayload<Command>(
   switch (payload.kind) {
     case 'commands':
       assert(payload.commands.length > 0)
-      writer.u8(KIND_COMMANDS)
+      writer.u8(payload.marks.length === 0 ? KIND_COMMANDS : KIND_MARKED)
       writer.u64(payload.timeMs)
       writer.u32(payload.seed)
       writer.varint(payload.commands.length)
+      if (payload.marks.length > 0) writeMarks(writer, payload.marks)
       for (const command of payload.commands) machine.encode(command, writer)
       break
     case 'check':
@@ -74,15 +80,16 @@ function decodeBody<Command>(
 ): EntryPayload<Command> {
   if (kind === KIND_CHECK) return { kind: 'check', timeMs }
   if (kind === KIND_VERSION) return { kind: 'version', timeMs, machineVersion: reader.varint() }
-  if (kind !== KIND_COMMANDS) throw new MalformedBytes(`unknown payload kind ${kind}`)
+  if (kind !== KIND_COMMANDS && kind !== KIND_MARKED) throw new MalformedBytes(`unknown payload kind ${kind}`)
   const seed = reader.u32()
   const count = reader.varint()
   // A command takes at least one byte: a count beyond that is damage, not a reason to allocate.
   if (count === 0 || count > reader.remaining)
     throw new MalformedBytes(`${count} commands in ${reader.remaining} bytes`)
+  const marks = kind === KIND_MARKED ? readMarks(reader, count) : NO_MARKS
   const commands: Command[] = []
   for (let ordinal = 0; ordinal < count; ordinal++) commands.push(machine.decode(reader))
-  return { kind: 'commands', timeMs, seed, commands }
+  return { kind: 'commands', timeMs, seed, commands, marks }
 }
 
 /** Whether the payload asks for a comparison of states, without decoding it. */

@@ -20,6 +20,8 @@ export type GroupWorld = {
   readonly logger: Logger
   readonly log: SharedLog
   readonly transport: Transport
+  /** Of this node's process: greater than of any before it. */
+  readonly incarnation: number
 }
 
 export type GroupHealth =

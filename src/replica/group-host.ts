@@ -49,6 +49,8 @@ export type GroupHostWorld = {
   readonly log: SharedLog
   readonly engines: EngineStore
   readonly transport: Transport
+  /** Of this process: greater than of any before it in the same data directory. */
+  readonly incarnation: number
   /** Makes a group's consensus core; the simulator puts its checker around it. */
   readonly makeRaft?: MakeRaft
 }

@@ -13,6 +13,8 @@ export type GroupOptions = {
   readonly maxUncommittedBytes: number
   readonly maxApplyBytes: number
   readonly maxCampaignLagBytes: number
+  /** Committed and not applied entries with which a replica still tells its gateway what became of its writes. */
+  readonly maxFollowLagEntries: number
   readonly proposer: ProposerLimits
   readonly store: StateStoreLimits
   /** Reads waiting or running at once; more are refused. */
@@ -37,6 +39,7 @@ export const DEFAULT_GROUP_OPTIONS: GroupOptions = {
   maxUncommittedBytes: 256 * MIB,
   maxApplyBytes: 8 * MIB,
   maxCampaignLagBytes: 1 * MIB,
+  maxFollowLagEntries: 256,
   proposer: { entryCommandsMax: 4_096, entryBytesMax: 1 * MIB, pendingCommandsMax: 200_000 },
   // Of the records of a batch up to 257 are the state hash: the longer the batch, the smaller their share.
   store: { flushRecords: 2_000, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },

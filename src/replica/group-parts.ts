@@ -7,6 +7,8 @@ import type { LogIndex } from '../base/log-entry.ts'
 import { decodeMembership } from '../raft/membership-codec.ts'
 import { Admission } from './admission.ts'
 import { Applier } from './applier.ts'
+import { ProposalStreams } from './forwarding/proposal-streams.ts'
+import { SentProposals } from './forwarding/sent-proposals.ts'
 import type { GroupHealth, GroupWorld, OpenedGroup } from './group-contract.ts'
 import type { GroupOptions } from './group-options.ts'
 import { LogCutter } from './log-cutter.ts'
@@ -45,6 +47,7 @@ export type GroupParts<Command, Reply> = {
   readonly store: StateStore
   readonly persister: Persister
   readonly proposer: Proposer<Command, Reply>
+  readonly sent: SentProposals<Command, Reply>
   readonly applier: Applier<Command, Reply>
   readonly reader: Reader<Command, Reply>
   readonly admission: Admission<Command, Reply>
@@ -67,9 +70,14 @@ export function makeGroupParts<Command, Reply>(
   })
   const persister = new Persister(id, world.log, hooks.onLogFailure)
   const proposer = new Proposer(raft, machine, world, options.proposer, () => store.applied.timeMs)
+  const sent = new SentProposals<Command, Reply>(raft.id, world.incarnation)
   const stateCheck = new StateCheck(id, raft, world.logger, hooks)
   const applier = new Applier(machine, store, world.clock, {
-    takeLocal: (position) => proposer.takeLocal(position),
+    takeLocal: (position) => {
+      sent.reachedTerm(position.term)
+      return proposer.takeLocal(position)
+    },
+    takeMarked: ({ term }, marks) => sent.takeMarked(term, marks),
     onApplied: hooks.onApplied,
     onCheck: (index, digest) => stateCheck.takeOwn(index, digest),
     onFailure: (error) => hooks.onFailure(`applying the log failed: ${String(error)}`, false),
@@ -79,7 +87,16 @@ export function makeGroupParts<Command, Reply>(
     onNeedTime: hooks.onNeedTime,
   })
   const admission = new Admission(
-    { raft, clock: world.clock, proposer, reader, advanceTime: opened.advanceTime },
+    {
+      raft,
+      clock: world.clock,
+      proposer,
+      streams: new ProposalStreams(),
+      sent,
+      maxFollowLagEntries: options.maxFollowLagEntries,
+      reader,
+      advanceTime: opened.advanceTime,
+    },
     { health: hooks.health, isRunning: hooks.isRunning, isLogFailed: () => persister.hasFailed },
   )
   const receiver = makeReceiver(opened, store, world, hooks)
@@ -88,7 +105,7 @@ export function makeGroupParts<Command, Reply>(
     onEnd: hooks.onSnapshotSent,
   })
   const cutter = new LogCutter(raft, store, persister, options, world)
-  const parts = { store, persister, proposer, applier, reader, receiver, snapshots }
+  const parts = { store, persister, proposer, sent, applier, reader, receiver, snapshots }
   const runner = new ReadyRunner(id, raft, world, parts, hooks)
   return { ...parts, admission, stateCheck, cutter, runner }
 }

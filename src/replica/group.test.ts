@@ -90,6 +90,7 @@ async function makeGroup(isRepairing = false) {
       logger: recordingLogger([]),
       log: {} as never,
       transport: {} as never,
+      incarnation: 1,
     },
     { ...DEFAULT_GROUP_OPTIONS, logBytesMax: 1_000 },
     {

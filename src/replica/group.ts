@@ -18,6 +18,9 @@ import type { Message } from '../raft/message.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { Admission } from './admission.ts'
 import type { Applier } from './applier.ts'
+import { FollowPace } from './forwarding/follow-pace.ts'
+import type { SizedCommand, StreamId, Taken } from './forwarding/proposal-streams.ts'
+import type { SentProposals } from './forwarding/sent-proposals.ts'
 import type { GroupCallbacks, GroupHealth, GroupWorld, OpenedGroup } from './group-contract.ts'
 import type { GroupOptions } from './group-options.ts'
 import { type GroupHooks, makeGroupParts } from './group-parts.ts'
@@ -43,6 +46,9 @@ export class Group<Command, Reply> {
   readonly #engine: Engine
   readonly #world: GroupWorld
   readonly #callbacks: GroupCallbacks
+  /** What this node's gateway sent to the leader. */
+  readonly sent: SentProposals<Command, Reply>
+  readonly pace: FollowPace
   readonly #applier: Applier<Command, Reply>
   readonly #proposer: Proposer<Command, Reply>
   readonly #reader: Reader<Command, Reply>
@@ -79,6 +85,7 @@ export class Group<Command, Reply> {
     const parts = makeGroupParts(opened, world, options, this.#hooks())
     this.store = parts.store
     this.receiver = parts.receiver
+    this.sent = parts.sent
     this.#applier = parts.applier
     this.#proposer = parts.proposer
     this.#reader = parts.reader
@@ -98,6 +105,7 @@ export class Group<Command, Reply> {
       options.tickMs,
       () => this.#offerLeadership('no entry was applied'),
     )
+    this.pace = new FollowPace(raft, options, [this.#logStall, this.#applyStall])
     this.#leadership = new LeadershipWatch(raft)
     this.#repairReporter = new RepairReporter(id, raft, world)
   }
@@ -137,6 +145,19 @@ export class Group<Command, Reply> {
     if (this.#admission.propose(command, bytes, responder)) this.schedule()
   }
 
+  /** From a gateway on another node, under the leadership that it knows: forwarding/proposal-streams.ts. */
+  accept(id: StreamId, first: number, proposals: readonly SizedCommand<Command>[]): Taken {
+    const taken = this.#admission.accept(id, first, proposals)
+    this.schedule()
+    return taken
+  }
+
+  /** Its own log will soon tell what became of what is sent to this leader. */
+  follows(leader: ReplicaId, term: number): boolean {
+    const isFit = this.#isRunning && !this.#persister.hasFailed && !this.#runner.isInstalling
+    return isFit && this.pace.isCloseTo(leader, term)
+  }
+
   /** A linearizable read; on a follower it asks the leader for the index and answers from its own state. */
   query(command: Command, responder: Responder<Reply>): void {
     if (this.#admission.query(command, responder)) this.schedule()
@@ -161,6 +182,7 @@ export class Group<Command, Reply> {
     this.raft.tick()
     this.#logStall.tick(this.isLeader)
     this.#applyStall.tick(this.isLeader)
+    this.pace.tick()
     this.#repairReporter.tick()
     if (!this.#isPumpScheduled && this.#hasWork()) this.schedule()
   }

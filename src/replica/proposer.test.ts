@@ -41,6 +41,9 @@ function makeWorld(limits = LIMITS) {
     fail: (failure) => outcomes.push(`${name}: ${failure.kind}`),
   })
   const raft = fakeRaft({
+    get term() {
+      return makeTerm(world.term)
+    },
     propose(payload) {
       if (world.refusal !== null) return world.refusal
       world.payloads.push(payload)
@@ -256,4 +259,30 @@ test('stamps never run backwards: not with the clock, not behind what is applied
   world.wallMs = 3000
   world.proposer.proposeQuietly('check')
   assert.deepEqual(stamps(), [1000, 1000, 2000, 3000])
+})
+
+test('what another node sent for one term is not appended in a later one, and is marked when it is', () => {
+  const world = makeWorld()
+  const from = (term: number, stream: number) => ({ gateway: makeReplicaId(2), incarnation: 5, term, stream })
+  const add = (key: string, id: ReturnType<typeof from>, place: number) =>
+    assert.ok(world.proposer.addForeign({ kind: 'set', key, value: '' }, 10, id, place))
+  const first = from(1, 1)
+  world.refusal = { kind: 'refused', reason: 'transferring' }
+  add('a', first, 1)
+  world.add('own')
+  world.proposer.proposePending()
+  world.refusal = null
+  world.term = 2
+  const second = from(2, 2)
+  add('b', second, 7)
+  add('c', second, 8)
+  world.proposer.proposePending()
+  const payload = decodePayload(machine, world.payloads[0] as Uint8Array)
+  assert.ok(payload.kind === 'commands')
+  assert.deepEqual(
+    payload.commands.map((command) => (command.kind === 'set' ? command.key : null)),
+    ['own', 'b', 'c'],
+  )
+  const id = { gateway: 2, incarnation: 5, stream: 2 }
+  assert.deepEqual(payload.marks, [{ ...id, first: 7, ordinal: 1, count: 2 }])
 })

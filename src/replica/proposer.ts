@@ -15,6 +15,8 @@ import type { Random } from '../env/random.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { LocalEntry } from './applier.ts'
 import { type EntryPayload, encodePayload } from './entry-payload.ts'
+import { NO_MARKS, type ProposalMark } from './forwarding/proposal-mark.ts'
+import type { StreamId } from './forwarding/proposal-streams.ts'
 import type { Failure, Responder } from './outcome.ts'
 
 export type ProposerLimits = {
@@ -30,6 +32,10 @@ type Pending<Command, Reply> = {
   readonly command: Command
   readonly bytes: number
   readonly responder: Responder<Reply>
+  /** Another node's gateway sent it, for this term only. */
+  readonly from: StreamId | null
+  /** In that stream. */
+  readonly place: number
 }
 
 type Inflight<Command, Reply> = {
@@ -46,6 +52,8 @@ export class Proposer<Command, Reply> {
   readonly #limits: ProposerLimits
   readonly #appliedTimeMs: () => number
   #pending: Pending<Command, Reply>[] = []
+  /** Some of them came from other nodes. */
+  #hasForeign = false
   /** Ascending by index and by term. */
   #inflight: Inflight<Command, Reply>[] = []
   #inflightHead = 0
@@ -82,15 +90,27 @@ export class Proposer<Command, Reply> {
   /** `bytes`: the command's size in the log, roughly; it decides where entries are cut. */
   add(command: Command, bytes: number, responder: Responder<Reply>): boolean {
     if (this.#pending.length >= this.#limits.pendingCommandsMax) return false
-    this.#pending.push({ command, bytes, responder })
+    this.#pending.push({ command, bytes, responder, from: null, place: 0 })
+    return true
+  }
+
+  /**
+   * From a gateway on another node. It learns from its own log what came of it, so nobody is told here; and it goes
+   * into the log in the term it was sent for or never, since with the first entry of a later one it is sent again.
+   */
+  addForeign(command: Command, bytes: number, from: StreamId, place: number): boolean {
+    if (this.#pending.length >= this.#limits.pendingCommandsMax) return false
+    this.#pending.push({ command, bytes, responder: NOBODY, from, place })
+    this.#hasForeign = true
     return true
   }
 
   /** Appends what is pending to the log; what the log does not take now stays pending. */
   proposePending(): void {
     if (this.#pending.length === 0) return
-    const pending = this.#pending
+    const pending = this.#hasForeign ? this.#withoutStale() : this.#pending
     this.#pending = []
+    this.#hasForeign = false
     let from = 0
     while (from < pending.length) {
       const to = this.#entryEnd(pending, from)
@@ -98,7 +118,14 @@ export class Proposer<Command, Reply> {
       if (!this.#proposeEntry(isAll ? pending : pending.slice(from, to))) break
       from = to
     }
-    if (from < pending.length) this.#pending = [...pending.slice(from), ...this.#pending]
+    if (from === pending.length) return
+    this.#pending = [...pending.slice(from), ...this.#pending]
+    this.#hasForeign = this.#pending.some((one) => one.from !== null)
+  }
+
+  #withoutStale(): Pending<Command, Reply>[] {
+    const { term } = this.#raft
+    return this.#pending.filter(({ from }) => from === null || from.term === term)
   }
 
   /** Proposes an entry that nobody waits for. */
@@ -171,6 +198,7 @@ export class Proposer<Command, Reply> {
       timeMs: this.#stamp(),
       seed: this.#random.u32(),
       commands: batch.map((pending) => pending.command),
+      marks: marksOf(batch),
     }
     let bytes = 0
     for (const pending of batch) bytes += pending.bytes
@@ -223,6 +251,25 @@ export class Proposer<Command, Reply> {
       this.#inflightHead = 0
     }
   }
+}
+
+const NOBODY: Responder<unknown> = { reply: () => {}, fail: () => {} }
+
+function marksOf(batch: readonly Pending<unknown, never>[]): readonly ProposalMark[] {
+  let marks: ProposalMark[] | null = null
+  for (let ordinal = 0; ordinal < batch.length; ) {
+    const { from, place } = batch[ordinal] as Pending<unknown, never>
+    let end = ordinal + 1
+    if (from !== null) {
+      while (end < batch.length && batch[end]?.from === from && batch[end]?.place === place + end - ordinal)
+        end += 1
+      const { gateway, incarnation, stream } = from
+      marks ??= []
+      marks.push({ gateway, incarnation, stream, first: place, ordinal, count: end - ordinal })
+    }
+    ordinal = end
+  }
+  return marks ?? NO_MARKS
 }
 
 function localEntry<Command, Reply>(entry: Inflight<Command, Reply>): LocalEntry<Command, Reply> {

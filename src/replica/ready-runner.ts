@@ -13,6 +13,7 @@ import type { Logger } from '../env/logger.ts'
 import type { Message } from '../raft/message.ts'
 import type { Raft, Ready, SnapshotPosition } from '../raft/raft.ts'
 import type { Applier } from './applier.ts'
+import type { SentProposals } from './forwarding/sent-proposals.ts'
 import type { Persister } from './persister.ts'
 import type { Proposer } from './proposer.ts'
 import type { Reader } from './reader.ts'
@@ -27,6 +28,7 @@ export type ReadyRunnerParts<Command, Reply> = {
   readonly persister: Persister
   readonly applier: Applier<Command, Reply>
   readonly proposer: Proposer<Command, Reply>
+  readonly sent: SentProposals<Command, Reply>
   readonly reader: Reader<Command, Reply>
   readonly receiver: SnapshotReceiver
   readonly snapshots: SnapshotDispatch
@@ -52,6 +54,7 @@ export class ReadyRunner<Command, Reply> {
   readonly #persister: Persister
   readonly #applier: Applier<Command, Reply>
   readonly #proposer: Proposer<Command, Reply>
+  readonly #sent: SentProposals<Command, Reply>
   readonly #reader: Reader<Command, Reply>
   readonly #receiver: SnapshotReceiver
   readonly #snapshots: SnapshotDispatch
@@ -72,6 +75,7 @@ export class ReadyRunner<Command, Reply> {
     this.#persister = parts.persister
     this.#applier = parts.applier
     this.#proposer = parts.proposer
+    this.#sent = parts.sent
     this.#reader = parts.reader
     this.#receiver = parts.receiver
     this.#snapshots = parts.snapshots
@@ -125,6 +129,7 @@ export class ReadyRunner<Command, Reply> {
     const { index } = snapshot.position
     this.#world.logger.info('installed a snapshot', { group: this.#group, index })
     this.#proposer.skipTo(index)
+    this.#sent.skipTo(snapshot.position.term)
     this.#raft.applied(index)
     this.#persist(ready)
     this.#applier.resume()

@@ -5,6 +5,7 @@ export const RequestKind = {
   snapshotEnd: 3,
   forward: 10,
   join: 11,
+  propose: 12,
 } as const
 
 export const NoticeKind = {

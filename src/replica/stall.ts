@@ -22,6 +22,11 @@ export class StallWatch {
     this.#onStall = onStall
   }
 
+  /** How long the same has been waited for, in ticks. */
+  get ticks(): number {
+    return this.#ticks
+  }
+
   tick(isLeader: boolean): void {
     const waiting = this.#waiting()
     if (waiting === null || waiting !== this.#watched) {

@@ -284,7 +284,12 @@ export class NodeParts implements RunningNode {
   #makeHost(self: ReplicaId): GroupHost {
     return new GroupHost(
       self,
-      { ...this.#world, log: this.#log, transport: this.transport },
+      {
+        ...this.#world,
+        log: this.#log,
+        transport: this.transport,
+        incarnation: this.#identity.incarnation,
+      },
       groupOptionsOf(this.#options),
       {
         machineOf: (group) => this.#machines.of(group),
@@ -303,6 +308,7 @@ export class NodeParts implements RunningNode {
       world: this.#world,
       transport: this.transport,
       self,
+      incarnation: this.#identity.incarnation,
       machines: this.#machines,
       localGroup: (group) => this.#host?.groups.get(group) ?? null,
       members: () => this.#control?.members ?? [],

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import {
   ANY_PORTS,
   hasEndpoints,
@@ -30,10 +31,17 @@ test('a node says where it serves, once, and in endpoints.json', async (t) => {
     assert.ok(await isListening(port))
   }
   assert.equal(new Set([redis.port, http.port, peer.port]).size, 3)
-  for (const path of ['livez', 'readyz', 'healthz']) {
+  const ask = async (path: string): Promise<readonly [number, string]> => {
     const response = await fetch(`http://127.0.0.1:${http.port}/${path}`)
-    assert.deepEqual([path, response.status, await response.text()], [path, 200, 'ok\n'])
+    return [response.status, await response.text()]
   }
+  // It serves before its groups have elected their leader, which takes a few milliseconds more.
+  for (const endMs = performance.now() + 5_000; (await ask('readyz'))[0] !== 200; ) {
+    assert.ok(performance.now() < endMs, 'it is ready')
+    await setTimeout(10)
+  }
+  for (const path of ['livez', 'readyz', 'healthz'])
+    assert.deepEqual([path, ...(await ask(path))], [path, 200, 'ok\n'])
 })
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

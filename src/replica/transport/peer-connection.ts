@@ -12,7 +12,7 @@ import type { Address, Connection } from '../../env/network.ts'
 import { FRAME_BYTES_MAX, FrameError, FrameSplitter, FrameType, HELLO_BYTES_MAX, makeFrame } from './frame.ts'
 import type { OnResponse } from './transport.ts'
 
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 const PING = makeFrame(FrameType.ping, () => {})
 const PONG = makeFrame(FrameType.pong, () => {})
 const STATUS_ANSWERED = 0

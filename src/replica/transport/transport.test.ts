@@ -6,6 +6,7 @@ import type { ByteReader } from '../../base/byte-reader.ts'
 import { makeGroupId, makeReplicaId } from '../../base/ids.ts'
 import type { Connection } from '../../env/network.ts'
 import { FrameType, makeFrame } from './frame.ts'
+import { PROTOCOL_VERSION } from './peer-connection.ts'
 
 const GROUP = makeGroupId(4)
 const ECHO = 77
@@ -202,7 +203,7 @@ async function raw(wire: Wire, from: WireNode, frames: readonly Uint8Array[]): P
   return end
 }
 
-function hello(clusterId = 'cluster', from = 2, version = 2, incarnation = 1): Uint8Array {
+function hello(clusterId = 'cluster', from = 2, version = PROTOCOL_VERSION, incarnation = 1): Uint8Array {
   return makeFrame(FrameType.hello, (writer) => {
     writer.u8(version)
     writer.byteString(clusterId)
@@ -227,7 +228,7 @@ flipped[flipped.length - 1] = 0
 
 const VIOLATIONS: readonly [string, readonly Uint8Array[]][] = [
   ['frames before the hello', [raftFrame(4, 'evil'), hello(), raftFrame(4, 'evil')]],
-  ['another version', [hello('cluster', 2, 9), raftFrame(4, 'evil')]],
+  ['another version', [hello('cluster', 2, PROTOCOL_VERSION + 1), raftFrame(4, 'evil')]],
   ['a member of no cluster', [hello('', 2), raftFrame(4, 'evil')]],
   ['a second hello', [hello(), hello('cluster', 3), raftFrame(4, 'evil')]],
   ['a wrong checksum', [hello(), flipped, raftFrame(4, 'evil')]],
@@ -257,7 +258,7 @@ for (const [what, frames] of VIOLATIONS) {
   })
 }
 
-const process = (incarnation: number): Uint8Array => hello('cluster', 2, 2, incarnation)
+const process = (incarnation: number): Uint8Array => hello('cluster', 2, PROTOCOL_VERSION, incarnation)
 
 test('what a dead process said is not heard any more once the one after it has said hello', () => {
   const wire = createWire(14)

@@ -35,6 +35,9 @@ class Hands {
   readonly proposed: Asked[] = []
   readonly queried: Asked[] = []
   readonly sent: Sent[] = []
+  /** The replica follows the leader closely. */
+  isClose = false
+  readonly followed: Sent[] = []
   readonly released: [string, string | null][] = []
   readonly ends: string[] = []
   #timers: { readonly atMs: number; readonly run: () => void; isCancelled: boolean }[] = []
@@ -74,6 +77,7 @@ class Hands {
     propose: (command: string, _bytes: number, responder: Responder<string>) =>
       this.proposed.push({ command, responder }),
     query: (command: string, responder: Responder<string>) => this.queried.push({ command, responder }),
+    follows: () => this.isClose,
   }
 
   readonly router: GroupRouter<string, string>
@@ -88,6 +92,10 @@ class Hands {
       forwarder: {
         send: (operation) =>
           this.sent.push({ operation, attempt: operation.attempt, to: operation.sentTo as ReplicaId }),
+      },
+      proposals: {
+        send: (operation) =>
+          this.followed.push({ operation, attempt: operation.attempt, to: operation.sentTo as ReplicaId }),
       },
       localGroup: () => (this.hasReplica ? (this.group as unknown as Group<string, string>) : null),
       candidates: () => [A, B],
@@ -162,6 +170,65 @@ test('a follower sends writes to the leader under a mark, and reads its own stat
   at.sent[0]?.operation.reply('done')
   assert.deepEqual(at.ends, ['w=done'])
   assert.deepEqual(at.released, [['w#1', 'done']])
+})
+
+test('one that follows closely sends writes without a mark, and does not repeat them on its own', () => {
+  const at = new Hands()
+  at.isClose = true
+  at.lead(A)
+  at.submit('w', true)
+  assert.deepEqual([at.followed.map(({ operation }) => operation.command), at.sent], [['w'], []])
+  at.lead(B)
+  at.pass(ATTEMPT_MS + 200)
+  assert.equal(at.followed.length, 1, 'only the log can tell that it did not happen')
+  at.fail(at.followed[0], { kind: 'notCommitted' })
+  at.pass(100)
+  assert.deepEqual(
+    at.followed.map(({ to }) => to),
+    [A, B],
+  )
+  at.followed[1]?.operation.reply('done')
+  assert.deepEqual([at.ends, at.released], [['w=done'], []])
+})
+
+test('what its log can not tell any more is called unknown', () => {
+  const at = new Hands()
+  at.isClose = true
+  at.lead(A)
+  at.submit('w', true)
+  at.fail(at.followed[0], { kind: 'unknown' })
+  at.submit('x', true)
+  at.pass(TIMEOUT_MS + 100)
+  assert.deepEqual(at.ends, ['w!unknown', 'x!unknown'])
+})
+
+test('what was sent under a mark stays under it, what was not may get one', () => {
+  const at = new Hands()
+  at.lead(A)
+  at.submit('w', true)
+  at.isClose = true
+  at.lead(B)
+  assert.deepEqual([at.sent[1]?.operation.command, at.followed.length], ['w#1', 0])
+  at.submit('x', true)
+  at.isClose = false
+  at.fail(at.followed[0], { kind: 'unhealthy', reason: 'behind' })
+  at.pass(100)
+  assert.equal(at.sent[2]?.operation.command, 'x#2')
+})
+
+test('the two ways of sending do not overtake each other in a lane', () => {
+  const at = new Hands()
+  const lane = new WriteLane()
+  at.isClose = true
+  at.lead(A)
+  at.submit('w1', true, lane)
+  at.isClose = false
+  at.submit('w2', true, lane)
+  at.pass(100)
+  assert.deepEqual([at.followed.length, at.sent.length], [1, 0])
+  at.followed[0]?.operation.reply('done')
+  at.pass(100)
+  assert.equal(at.sent.length, 1)
 })
 
 test('without a leader everything waits, and goes on the moment there is one', () => {

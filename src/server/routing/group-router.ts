@@ -3,9 +3,10 @@
  * deadline: through elections, lost connections and slow nodes.
  *
  * - Here if this node can: writes where it leads, reads wherever it has a healthy replica.
- * - Otherwise to the leader, as far as it is known. Writes travel under the gateway's session, so
- *   that an attempt whose fate is unknown can be repeated without executing twice, and name the
- *   leader's term, so that those of one lane can't overtake each other (write-lane.ts).
+ * - Otherwise to the leader, as far as it is known. Writes name the leader's term, so that those of one lane
+ *   can't overtake each other (write-lane.ts). Where a replica here follows that leader, its log will tell what
+ *   became of them (proposal-sender.ts). Elsewhere they travel under the gateway's session, so that an attempt
+ *   whose fate is unknown can be repeated without executing twice.
  * - While there is no leader, operations wait and go on the moment one is known.
  *
  * One retry layer: nothing below repeats anything. What was proposed here without a mark is never
@@ -27,6 +28,7 @@ import {
   type OperationRequest,
   type OperationResponder,
 } from './operation.ts'
+import type { ProposalSender } from './proposal-sender.ts'
 import type { WriteLane } from './write-lane.ts'
 
 export type RouterOptions<Command, Reply> = {
@@ -35,6 +37,7 @@ export type RouterOptions<Command, Reply> = {
   readonly transport: Pick<Transport, 'isConnected'>
   readonly self: ReplicaId
   readonly forwarder: Pick<Forwarder<Command, Reply>, 'send'>
+  readonly proposals: Pick<ProposalSender<Command, Reply>, 'send'>
   readonly localGroup: (group: GroupId) => Group<Command, Reply> | null
   /** Nodes that may have a replica of the group, for when this one has none. */
   readonly candidates: (group: GroupId) => readonly ReplicaId[]
@@ -234,17 +237,32 @@ export class GroupRouter<Command, Reply> {
     }
     const { leader, term } = route
     const isHere = leader === this.#options.self
+    const isFollowed = this.#isFollowed(operation, group, route)
     if (!isHere && !this.#options.transport.isConnected(leader)) {
       // It may be gone for good, and nobody here would ever hear of its successor.
       if (this.#heard.get(id)?.leader === leader) this.#heard.delete(id)
       this.#wait(operation)
-    } else if (operation.lane !== null && !operation.lane.admit(operation, leader, term))
+    } else if (operation.lane !== null && !operation.lane.admit(operation, leader, term, isFollowed))
       this.#block(operation)
     else if (isHere) {
       assert(group?.isLeader === true && isWrite, 'reads of a leader were taken above')
       this.#begin(operation, 'local')
       group.propose(operation.command, operation.bytes, operation)
+    } else if (isFollowed) {
+      this.#begin(operation, 'sent')
+      operation.sentTo = leader
+      operation.sentTerm = term
+      this.#options.proposals.send(operation, group as Group<Command, Reply>)
     } else this.#forward(operation, leader, term)
+  }
+
+  /** The replica here will tell what became of it; what was sent under a session before stays under it. */
+  #isFollowed(
+    { isWrite, isTagged }: Operation<Command, Reply>,
+    group: Group<Command, Reply> | null,
+    { leader, term }: Heard,
+  ): boolean {
+    return isWrite && !isTagged && group !== null && group.follows(leader, term)
   }
 
   #forward(operation: Operation<Command, Reply>, to: ReplicaId, term: number): void {

@@ -14,6 +14,7 @@ import type { Machines } from '../machines.ts'
 import { Forwarder } from './forwarder.ts'
 import { GatewaySession } from './gateway-session.ts'
 import { GroupRouter, type RouterOptions } from './group-router.ts'
+import { ProposalSender } from './proposal-sender.ts'
 
 /** A client waits this long for an answer; an election takes a fraction of a second. */
 const OPERATION_TIMEOUT_MS = 10_000
@@ -24,6 +25,7 @@ export type RoutersOptions = {
   readonly world: { readonly clock: Clock; readonly random: Random }
   readonly transport: Transport
   readonly self: ReplicaId
+  readonly incarnation: number
   readonly machines: Machines
   // oxlint-disable-next-line typescript/no-explicit-any -- a group's types follow from its number
   readonly localGroup: (group: GroupId) => Group<any, any> | null
@@ -34,8 +36,11 @@ export type RoutersOptions = {
 export class Routers {
   readonly cluster: GroupRouter<ClusterCommand, ClusterReply>
   readonly keys: GroupRouter<KvCommand, Reply>
+  readonly #clusterProposals: ProposalSender<ClusterCommand, ClusterReply>
+  readonly #keysProposals: ProposalSender<KvCommand, Reply>
 
-  constructor({ world, transport, self, machines, localGroup, members, logFailure }: RoutersOptions) {
+  constructor(options: RoutersOptions) {
+    const { world, transport, self, incarnation, machines, localGroup, members, logFailure } = options
     const { clock, random } = world
     const session = new GatewaySession(clock, random)
     const common = {
@@ -63,6 +68,21 @@ export class Routers {
       codec: machines.keys,
       onHeard: (group, term, leader) => this.keys.hear(group, term, leader),
     })
+    const sending = { clock, transport, self, incarnation, localGroup, answerTimeoutMs: ATTEMPT_TIMEOUT_MS }
+    this.#clusterProposals = new ProposalSender({
+      ...sending,
+      codec: machines.cluster,
+      onHeard: (group, term, leader) => this.cluster.hear(group, term, leader),
+    })
+    this.#keysProposals = new ProposalSender({
+      ...sending,
+      codec: machines.keys,
+      onHeard: (group, term, leader) => this.keys.hear(group, term, leader),
+    })
+    transport.handle(RequestKind.propose, (from, body: ByteReader, respond: Respond) => {
+      if (body.peekVarint() === CONTROL_GROUP) this.#clusterProposals.serve(from, body, respond)
+      else this.#keysProposals.serve(from, body, respond)
+    })
     transport.handle(RequestKind.forward, (_from, body: ByteReader, respond: Respond) => {
       if (body.peekVarint() === CONTROL_GROUP) clusterForwarder.serve(body, respond)
       else keysForwarder.serve(body, respond)
@@ -71,6 +91,7 @@ export class Routers {
     const idempotent: RouterOptions<ClusterCommand, ClusterReply> = {
       ...common,
       forwarder: clusterForwarder,
+      proposals: this.#clusterProposals,
       tagForRetry: (command) => command,
       releaseTag: () => {},
     }
@@ -78,6 +99,7 @@ export class Routers {
     this.keys = new GroupRouter<KvCommand, Reply>({
       ...common,
       forwarder: keysForwarder,
+      proposals: this.#keysProposals,
       tagForRetry: (command) => tag(session, command),
       releaseTag: (command, reply) => {
         if ('session' in command && command.session !== null) session.release(command.session)
@@ -94,6 +116,8 @@ export class Routers {
   stop(): void {
     this.cluster.stop()
     this.keys.stop()
+    this.#clusterProposals.stop()
+    this.#keysProposals.stop()
   }
 }
 

@@ -21,7 +21,7 @@ function laneWith(count: number): { lane: WriteLane; members: Member[]; end: (at
 }
 
 const admitted = (lane: WriteLane, members: readonly Member[], to = A, term = 5): boolean[] =>
-  members.map((member) => lane.admit(member, to, term))
+  members.map((member) => lane.admit(member, to, term, false))
 
 test('by one route writes follow each other at once', () => {
   const { lane, members } = laneWith(4)
@@ -38,12 +38,12 @@ test('without a term only one is under way', () => {
 test('another route is taken only when all before was answered', () => {
   const { lane, members, end } = laneWith(3)
   const [first, second, third] = members as [Member, Member, Member]
-  assert.ok(lane.admit(first, A, 5))
-  assert.ok(!lane.admit(second, B, 6))
-  assert.ok(!lane.admit(second, A, 6))
+  assert.ok(lane.admit(first, A, 5, false))
+  assert.ok(!lane.admit(second, B, 6, false))
+  assert.ok(!lane.admit(second, A, 6, false))
   end(0)
-  assert.ok(lane.admit(second, B, 6))
-  assert.ok(lane.admit(third, B, 6))
+  assert.ok(lane.admit(second, B, 6, false))
+  assert.ok(lane.admit(third, B, 6, false))
 })
 
 test('what has to go again holds back everything behind it', () => {
@@ -51,11 +51,11 @@ test('what has to go again holds back everything behind it', () => {
   const [first, second, third, fourth] = members as [Member, Member, Member, Member]
   assert.deepEqual(admitted(lane, [first, second, third]), [true, true, true])
   lane.returned(second)
-  assert.ok(!lane.admit(fourth, A, 5))
-  assert.ok(!lane.admit(third, A, 5))
-  assert.ok(lane.admit(second, A, 5))
-  assert.ok(lane.admit(third, A, 5))
-  assert.ok(lane.admit(fourth, A, 5))
+  assert.ok(!lane.admit(fourth, A, 5, false))
+  assert.ok(!lane.admit(third, A, 5, false))
+  assert.ok(lane.admit(second, A, 5, false))
+  assert.ok(lane.admit(third, A, 5, false))
+  assert.ok(lane.admit(fourth, A, 5, false))
 })
 
 test('the first may always go, by any route, and those behind it follow by the new one', () => {
@@ -71,9 +71,9 @@ test('what was answered in the middle is passed over', () => {
   assert.deepEqual(admitted(lane, [first, second, third]), [true, true, true])
   lane.returned(first)
   end(1)
-  assert.ok(lane.admit(first, B, 6))
-  assert.ok(lane.admit(third, B, 6))
-  assert.ok(lane.admit(fourth, B, 6))
+  assert.ok(lane.admit(first, B, 6, false))
+  assert.ok(lane.admit(third, B, 6, false))
+  assert.ok(lane.admit(fourth, B, 6, false))
 })
 
 test('a long-lived lane keeps nothing of what is done', () => {
@@ -82,12 +82,12 @@ test('a long-lived lane keeps nothing of what is done', () => {
     const member = { isDone: false, group: GROUP, position: 0 }
     lane.add(member)
     assert.ok(lane.isFirst(member))
-    assert.ok(lane.admit(member, A, 5))
+    assert.ok(lane.admit(member, A, 5, false))
     member.isDone = true
     lane.settle()
   }
   const last = { isDone: false, group: GROUP, position: 0 }
   lane.add(last)
   assert.equal(last.position, 5_000)
-  assert.ok(lane.admit(last, A, 5))
+  assert.ok(lane.admit(last, A, 5, false))
 })

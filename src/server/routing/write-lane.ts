@@ -29,6 +29,7 @@ export class WriteLane {
   #group: GroupId | null = null
   #to: ReplicaId | null = null
   #term = 0
+  #isFollowed = false
   /** When those that wait are tried again; set by the router. */
   retryAtMs = 0
 
@@ -41,8 +42,11 @@ export class WriteLane {
     return member.position === this.#base + this.#head
   }
 
-  /** Whether it may go now; then it counts as under way until `returned` or done. */
-  admit(member: Member, to: ReplicaId, term: number): boolean {
+  /**
+   * Whether it may go now; then it counts as under way until `returned` or done. `isFollowed`: in a stream, without
+   * a session; the two ways of sending don't keep their order among each other.
+   */
+  admit(member: Member, to: ReplicaId, term: number, isFollowed: boolean): boolean {
     assert(!member.isDone)
     const first = this.#base + this.#head
     assert(member.position >= first)
@@ -50,10 +54,12 @@ export class WriteLane {
       this.#group = member.group
       this.#to = to
       this.#term = term
+      this.#isFollowed = isFollowed
       this.#next = first + 1
       return true
     }
-    const isSameRoute = term !== 0 && term === this.#term && to === this.#to && member.group === this.#group
+    const isSameTerm = term !== 0 && term === this.#term && to === this.#to
+    const isSameRoute = isSameTerm && isFollowed === this.#isFollowed && member.group === this.#group
     if (!isSameRoute) return false
     while (this.#next < member.position && this.#isDone(this.#next)) this.#next += 1
     if (this.#next !== member.position) return false

@@ -295,6 +295,42 @@ describe('repair', () => {
     assert(!sim.paths().includes(path))
   })
 
+  test('is not needed of what counts no more: it holds up neither a reopen nor garbage collection', async () => {
+    const { sim, put } = await simpleLog(DAMAGE_SEGMENT_BYTES)
+    for (let index = 1; index <= 6; index++) await put(entries(1, index, 1, 20))
+    sim.kill()
+    const path = lastUsedSegment(sim)
+    let log = await openLogOn(sim, DAMAGE_SEGMENT_BYTES)
+    assert.equal(log.takeRecovered()[0]?.entries.length, 6)
+    sim.kill()
+    // The last frame of the first process: the next segment has its records, this copy counts no more.
+    sim.breakSector(path, Math.floor((usedBytes(sim, path) - 1) / SECTOR_BYTES))
+    log = await openLogOn(sim, DAMAGE_SEGMENT_BYTES)
+    assert.deepEqual([log.takeRecovered()[0]?.damage, log.losses], [null, []])
+    for (let index = 7; index <= 12; index++) await append(log, entries(1, index, 1, 20))
+
+    // Nor what is behind the last synced frame of the file that failed, and in the one prepared next.
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+    const active = lastUsedSegment(sim)
+    const prepared = segmentsOf(sim).at(-1) as string
+    assert(prepared > active)
+    const end = Math.ceil(usedBytes(sim, active) / SECTOR_BYTES)
+    sim.setFaults((call) => (call.operation === 'write' ? { kind: 'error', errno: 'EIO' } : null))
+    await assert.rejects(append(log, entries(1, 13, 1, 20)))
+    sim.setFaults(null)
+    sim.breakSector(active, end)
+    sim.breakSector(prepared, 1)
+    await log.reopen()
+    const reopened = log.takeRecovered()[0]
+    assert.deepEqual([reopened?.damage, reopened?.entries.length], [null, 12])
+
+    await log.collectGarbage()
+    assert(!sim.paths().includes(path), 'its live entries were copied')
+    sim.kill()
+    const again = (await openLogOn(sim)).takeRecovered()[0]
+    assert.deepEqual([again?.damage, again?.entries.length], [null, 12])
+  })
+
   test('that takes the members of a group is damage, whatever was repaired before', async () => {
     const { sim, put } = await simpleLog()
     await put(entries(1, 1, 1, 100))

@@ -127,7 +127,9 @@ async function readLive(
     const file = await context.disk.open(path, 'read')
     try {
       // What can't be read in a segment known to be damaged is no news, and nothing that is needed.
-      const bytes = new SegmentBytes(file, segment.sizeBytes, segment.isDamaged ? 'rotten' : 'throw')
+      // Behind the end nothing counts, nor whether it can be read.
+      const sizeBytes = Math.min(segment.sizeBytes, segment.end)
+      const bytes = new SegmentBytes(file, sizeBytes, segment.isDamaged ? 'rotten' : 'throw')
       const opening = await readOpening(bytes, segment.number)
       if (opening === null && segment.isDamaged) continue
       if (opening === null) throw new Error(`${path}: no readable header`)

@@ -82,8 +82,8 @@ export type SyncedTail = {
   readonly number: number
   readonly end: number
   readonly crc: number
-  /** Segments in which damage was found before: what can't be read there is no news. */
-  readonly damaged: ReadonlySet<number>
+  /** What is known of those that count, by number: the end of each, and whether damage was found in it. */
+  readonly segments: ReadonlyMap<number, SegmentInfo>
 }
 
 /** `tail` is null after a start of the process. */
@@ -97,9 +97,13 @@ export async function readLog(
   for (const name of await disk.list(directory)) {
     const number = segmentNumber(name)
     if (number === null) continue
-    // A process that lives on tries again later; only at a start is an unreadable sector a verdict.
-    const readErrors = tail === null || tail.damaged.has(number) ? 'rotten' : 'throw'
-    inspected.push(await inspect(disk, `${directory}/${name}`, number, logger, readErrors))
+    // A process that lives on tries again later: an unreadable sector is a verdict only at a start, where
+    // damage was found before, and in files that count no more. Behind the end nothing is read: it counts nowhere.
+    const known = tail?.segments.get(number)
+    const isWhole = known !== undefined && !known.isDamaged
+    const readErrors = isWhole ? 'throw' : 'rotten'
+    const end = isWhole ? known.end : null
+    inspected.push(await inspect(disk, `${directory}/${name}`, number, logger, readErrors, end))
   }
   inspected.sort((left, right) => left.number - right.number)
   const head =
@@ -137,11 +141,12 @@ async function inspect(
   number: number,
   logger: Logger,
   readErrors: ReadErrors,
+  end: number | null,
 ): Promise<Inspected> {
   const file = await disk.open(path, 'read')
   try {
     const sizeBytes = await file.size()
-    const bytes = new SegmentBytes(file, sizeBytes, readErrors)
+    const bytes = new SegmentBytes(file, Math.min(sizeBytes, end ?? sizeBytes), readErrors)
     const opening = await readOpening(bytes, number)
     const header = bytes.header
     const found = { number, path, sizeBytes, opening, header, readErrors }
@@ -423,7 +428,8 @@ class LogReplay {
     if (segment.opening === null) return
     const file = await this.#disk.open(segment.path, 'read')
     try {
-      const bytes = new SegmentBytes(file, segment.sizeBytes, segment.readErrors, segment.header)
+      const sizeBytes = Math.min(segment.sizeBytes, limit ?? segment.sizeBytes)
+      const bytes = new SegmentBytes(file, sizeBytes, segment.readErrors, segment.header)
       for await (const piece of scanSegment(bytes, segment.opening, limit)) visit(piece)
     } finally {
       await file.close()

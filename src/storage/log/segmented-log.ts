@@ -141,8 +141,8 @@ export class SegmentedLog implements SharedLog {
     const abandoned = this.#segments.at(-1)
     assert(abandoned !== undefined)
     await this.#closeFiles()
-    const damaged = new Set(this.#segments.filter((one) => one.isDamaged).map((one) => one.number))
-    const tail = { number: abandoned.number, end: this.#offset, crc: this.#crc, damaged }
+    const segments = new Map(this.#segments.map((one) => [one.number, one]))
+    const tail = { number: abandoned.number, end: this.#offset, crc: this.#crc, segments }
     await this.#files.removePreparing()
     await this.#startFrom(await readLog(disk, directory, logger, tail))
   }
