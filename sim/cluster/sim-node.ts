@@ -106,6 +106,10 @@ export class SimNode {
     return this.#engines
   }
 
+  get electionTimeoutMs(): number {
+    return this.#options().electionTimeoutMs
+  }
+
   get isUp(): boolean {
     return this.#clock !== null
   }

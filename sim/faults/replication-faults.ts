@@ -19,6 +19,9 @@ const CLOSE_POLL_MS = 0.2
 /** How long a replica waits for the others to cut their logs. */
 const BEHIND_MS_MAX = 5_000
 const BEHIND_POLL_MS = 20
+/** How often the sender of the snapshot that follows is cut off, and when at the latest. */
+const DEPOSED_SHARE = 0.5
+const TRANSFER_MS_MAX = 300
 /** How long an engine crawls before its machine is cut off. */
 const CRAWL_MS_MAX = 1_500
 
@@ -104,6 +107,24 @@ function waitBehind(scene: Scene, node: SimNode, untilMs: number): void {
   end(scene, node)
   // What the engine was asked for before still takes its time.
   node.engineDelayMsMax = 0
+  if (isBehind && harm.random.chance(DEPOSED_SHARE)) deposeAmidTransfer(scene)
+}
+
+/** Whoever is sending the snapshot is cut off, and another begins with one of his own. */
+function deposeAmidTransfer(scene: Scene): void {
+  const { harm } = scene
+  const electionMs = harm.cluster.nodes[0]?.electionTimeoutMs ?? 0
+  busy.add(harm)
+  harm.whileItLasts(harm.random.next() * TRANSFER_MS_MAX, () => {
+    const leader = harm.cluster.nodes.find((node) => isLeader(scene, node))
+    if (leader === undefined) {
+      busy.delete(harm)
+      return
+    }
+    harm.note(leader, 'is cut off amid the sending of a snapshot')
+    block(scene, leader, 'both')
+    harm.whileItLasts(4 * electionMs, () => end(scene, leader))
+  })
 }
 
 /** Until somebody is about to lead in the place of `alone`; after the last leg, until somebody does. */

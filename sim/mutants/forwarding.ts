@@ -23,17 +23,6 @@ export const FORWARDING_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'foreign-proposal-kept-for-a-later-term',
-    source: 'a proposal that outlives the leadership it was meant for',
-    edits: [
-      edit(
-        'src/replica/proposer.ts',
-        'return this.#pending.filter(({ from }) => from === null || from.term === term)',
-        'return this.#pending.filter(({ from }) => from === null || from.term <= term)',
-      ),
-    ],
-  },
-  {
     name: 'sent-proposal-given-up-in-its-own-term',
     source: 'another entry of the same leader taken for the loss of this one',
     edits: [edit(SENT, 'oldest.term >= term) return', 'oldest.term > term) return')],

@@ -1,7 +1,6 @@
 /** Bugs of snapshots: sent, received, installed. */
 import { edit, type Mutant } from './mutant.ts'
 
-const STORE = 'src/replica/state/state-store.ts'
 const MEMORY = 'src/replica/state/state-memory.ts'
 const RUNNER = 'src/replica/ready-runner.ts'
 const SENDER = 'src/replica/snapshot/snapshot-sender.ts'
@@ -76,30 +75,6 @@ export const SNAPSHOT_MUTANTS: readonly Mutant[] = [
         'receiving.nextOrdinal === end.chunks && receiving.hash.digest() === end.digest',
         'receiving.nextOrdinal === end.chunks',
       ),
-    ],
-  },
-  {
-    name: 'snapshot-confirmed-after-the-next-one',
-    source: 'found here, with disks that are slow to sync',
-    edits: [
-      edit(
-        STORE,
-        '    // A confirmation that comes from now on would take the engine back to a state that is about to go.\n    this.#installed = null\n',
-        '',
-      ),
-      edit(STORE, 'if (installed?.position.index !== index ||', 'if (installed === null || index < 0 ||'),
-    ],
-  },
-  {
-    name: 'half-a-snapshot-left-behind',
-    source: 'found here: what a deposed leader had begun to send',
-    edits: [
-      edit(
-        RECEIVER,
-        'if (receiving !== null && receiving.term < this.#dependencies.term()) await this.#discard(receiving)',
-        'if (receiving !== null && receiving.term < 0) await this.#discard(receiving)',
-      ),
-      edit(RECEIVER, '    await this.#discard(this.#receiving)\n', ''),
     ],
   },
 ]
