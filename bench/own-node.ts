@@ -14,7 +14,7 @@ export type NodeOptions = {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-const ANY_PORTS = ['redis', 'http', 'peer', 'milvus'].map((name) => `--${name}-port=0`)
+export const ANY_PORTS = ['redis', 'http', 'peer', 'milvus'].map((name) => `--${name}-port=0`)
 const CLIENTS = 50
 const VALUE_BYTES = 128
 const FILL_PIPELINE = 64

@@ -292,7 +292,7 @@ export class Group<Command, Reply> {
 
   #pump(): void {
     if (this.#runner.isInstalling || !this.#isRunning) return
-    this.#proposer.proposePending()
+    if (!this.#cutter.isFull) this.#proposer.proposePending()
     this.#reader.askRound()
     this.#runner.run()
     if (this.#isRepairing && !this.raft.isRepairing) this.#endRepair()

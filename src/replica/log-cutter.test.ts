@@ -81,10 +81,30 @@ test('one cut at a time, and a pause between two: not even a log that stays too 
   cutter.consider()
   await settled()
   assert.equal(events.length, 2)
+  world.logBytes += 500
+  cutter.consider()
+  await settled()
+  assert.equal(events.length, 3, 'no pause for one that has grown by as much as it may have')
   assert.deepEqual(
     events.filter((event) => event.startsWith('forget')),
     [],
   )
+})
+
+test('a log that grows faster than it is cut takes nothing more until the cut has ended', async () => {
+  const { cutter, store, gated, world } = await makeWorld()
+  apply(store)
+  world.logBytes = 1_500
+  assert.equal(cutter.isFull, false, 'nothing says yet that a cut would take long')
+  gated.isOpen = false
+  cutter.consider()
+  await settled()
+  assert.equal(cutter.isFull, true)
+  world.logBytes = 1_499
+  assert.equal(cutter.isFull, false)
+  world.logBytes = 1_500
+  await gated.releaseAll()
+  assert.equal(cutter.isFull, false, 'what a cut could not change holds up nobody')
 })
 
 test("an engine that can't persist: nothing is cut, and the store has failed", async () => {

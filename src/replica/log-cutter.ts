@@ -11,8 +11,13 @@ import type { GroupOptions } from './group-options.ts'
 import type { Persister } from './persister.ts'
 import type { StateStore } from './state/state-store.ts'
 
-/** Between two cuts: while applying lags behind, each would gain little and cost the engine a flush to disk. */
+/**
+ * Between two cuts, unless the log grew by as much as it may have: while applying lags behind, each would gain little
+ * and cost the engine a flush to disk.
+ */
 const PAUSE_MS = 1_000
+/** A log of so many times what it may have, and that is being cut, takes no more: the disk is slower than what comes. */
+const FULL_FACTOR = 3
 
 export type LogCutterWorld = { readonly clock: Clock; readonly logger: Logger }
 
@@ -24,6 +29,7 @@ export class LogCutter {
   readonly #world: LogCutterWorld
   #cutting: Promise<void> | null = null
   #lastEndMs = Number.NEGATIVE_INFINITY
+  #bytesAfterLast = 0
 
   constructor(
     raft: Raft,
@@ -44,6 +50,11 @@ export class LogCutter {
     return this.#raft.logBytes > this.#options.logBytesMax
   }
 
+  /** What is proposed has to wait until a cut has ended. Never for what a cut can't change. */
+  get isFull(): boolean {
+    return this.#cutting !== null && this.#raft.logBytes >= FULL_FACTOR * this.#options.logBytesMax
+  }
+
   /** Starts cutting if the log is too long and no cut is under way. */
   consider(): void {
     if (this.isDue) this.#start()
@@ -56,12 +67,15 @@ export class LogCutter {
 
   #start(): void {
     const { clock, logger } = this.#world
-    if (this.#cutting !== null || clock.monotonicMs() - this.#lastEndMs < PAUSE_MS) return
+    if (this.#cutting !== null) return
+    const hasGrown = this.#raft.logBytes >= this.#bytesAfterLast + this.#options.logBytesMax
+    if (!hasGrown && clock.monotonicMs() - this.#lastEndMs < PAUSE_MS) return
     this.#cutting = this.cut()
       .catch((error: unknown) => logger.error('the log could not be cut', { error: String(error) }))
       .finally(() => {
         this.#cutting = null
         this.#lastEndMs = clock.monotonicMs()
+        this.#bytesAfterLast = this.#raft.logBytes
       })
   }
 
