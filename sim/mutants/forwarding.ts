@@ -39,17 +39,6 @@ export const FORWARDING_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'marks-of-an-earlier-process-answered',
-    source: 'numbers that begin anew with each start',
-    edits: [
-      edit(
-        SENT,
-        'gateway !== this.#gateway || incarnation !== this.#incarnation',
-        'gateway !== this.#gateway || incarnation < 0',
-      ),
-    ],
-  },
-  {
     name: 'marked-replies-change-places',
     source: 'replies matched by arrival',
     edits: [

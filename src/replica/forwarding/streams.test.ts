@@ -231,3 +231,16 @@ test('the memory of a stream is of one term: a leader that was one before refuse
   assert.equal(next(2, { ...id, term: 2, incarnation: 2 }), 2, 'another process begins anew')
   assert.equal(next(2, { ...id, term: 2, stream: 9 }), 'refused', 'and ends what the one before sent')
 })
+
+test('marks of an earlier process, and of another gateway, are nobody here', () => {
+  const world = new World()
+  world.send()
+  const mark = { gateway: GATEWAY, incarnation: INCARNATION, stream: 1, first: 1, ordinal: 0, count: 1 }
+  const take = (change: Partial<ProposalMark>) => world.sent.takeMarked(world.term, [{ ...mark, ...change }])
+  assert.equal(take({ incarnation: INCARNATION - 1 }), null)
+  assert.equal(take({ gateway: LEADER }), null)
+  assert.equal(take({ stream: 0 }), null)
+  assert.deepEqual([...world.told.values()], [[]])
+  take({})?.onReply(0, 'c1')
+  assert.deepEqual([...world.told.values()], [['did c1']])
+})

@@ -38,8 +38,10 @@ const FIRST_PAGE_RECORDS = 8
 const ATTEMPTS_MAX = 10
 const ATTEMPT_PAUSE_MS = 200
 const ROOM_PAUSE_MS = 5
-/** For one chunk to be sent, written to the other side's engine and answered. */
-const ANSWER_TIMEOUT_MS = 30_000
+/** For a message to be sent, and what it brings to be written to the other side's engine and answered. */
+const ANSWER_TIMEOUT_MS = 10_000
+/** What a link carries at least: a chunk may be one value of hundreds of megabytes. */
+const BYTES_PER_MS_MIN = 1_000
 
 export type SnapshotSenderDependencies = {
   readonly store: StateStore
@@ -50,6 +52,7 @@ export type SnapshotSenderDependencies = {
 }
 
 type Cursor = { readonly range: number; readonly from: ByteString }
+type Chunk = { readonly records: readonly KeyValue[]; readonly bytes: number; readonly next: Cursor }
 
 /** The index of the state that the receiver accepted, or null. */
 export async function sendSnapshot(
@@ -131,19 +134,18 @@ class Sending {
       const cursor = this.#cursors[ordinal]
       if (cursor === undefined)
         throw new Error(`the receiver asks for chunk ${ordinal} of ${this.#cursors.length}`)
-      const { records, next } = await this.#readChunk(cursor)
+      const { records, bytes, next } = await this.#readChunk(cursor)
       if (records.length === 0) return ordinal
       this.#cursors[ordinal + 1] = next
       await this.#awaitRoom()
-      const answer = await this.#request(RequestKind.snapshotChunk, (writer) =>
-        writeChunk(writer, { id: this.#id, ordinal, records }),
-      )
+      const write = (writer: ByteWriter): void => writeChunk(writer, { id: this.#id, ordinal, records })
+      const answer = await this.#request(RequestKind.snapshotChunk, write, bytes)
       if (answer === null) return null
       this.#answeredChunks += 1
     }
   }
 
-  async #readChunk(start: Cursor): Promise<{ readonly records: readonly KeyValue[]; readonly next: Cursor }> {
+  async #readChunk(start: Cursor): Promise<Chunk> {
     const keys = this.#keys as EngineKeys
     const records: KeyValue[] = []
     let cursor = start
@@ -168,7 +170,7 @@ class Sending {
       }
       if (taken > 0) this.#pageRecords = pageOf(pageBytes / taken)
     }
-    return { records, next: cursor }
+    return { records, bytes, next: cursor }
   }
 
   async #awaitRoom(): Promise<void> {
@@ -179,10 +181,10 @@ class Sending {
   }
 
   /** Null: refused, the connection broke, or no answer came in time. */
-  #request(kind: number, write: (writer: ByteWriter) => void): Promise<ByteReader | null> {
+  #request(kind: number, write: (writer: ByteWriter) => void, bytes = 0): Promise<ByteReader | null> {
     const { transport, clock } = this.#dependencies
     return new Promise((resolve) => {
-      const timer = clock.setTimer(ANSWER_TIMEOUT_MS, () => resolve(null))
+      const timer = clock.setTimer(ANSWER_TIMEOUT_MS + bytes / BYTES_PER_MS_MIN, () => resolve(null))
       transport.request(kind, this.#to, write, (answer) => {
         timer.cancel()
         resolve(answer)
