@@ -185,10 +185,10 @@ export function resign(core: Core): void {
   becomeFollower(core, core.term, null)
 }
 
-/** Whether it was heard of is forgotten at each check of the quorum: it only decides between equals. */
+/** Who has most may win; who was heard of lately is asked first among equals. */
 function isBetterSuccessor(peer: Progress, than: Progress): boolean {
   if (peer.match !== than.match) return peer.match > than.match
-  return peer.isRecentlyActive && !than.isRecentlyActive
+  return peer.wasHeardLately && !than.wasHeardLately
 }
 
 function handOverIfReady(core: Core): void {

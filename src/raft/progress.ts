@@ -51,6 +51,11 @@ export class Progress {
     this.inflights = new Inflights(maxMessages, maxBytes)
   }
 
+  /** Within the last two checks of the quorum: the last one alone may have been a moment ago. */
+  get wasHeardLately(): boolean {
+    return this.isRecentlyActive || this.#wasActive
+  }
+
   get state(): 'probe' | 'replicate' | 'snapshot' {
     return this.#state
   }
@@ -172,7 +177,7 @@ export class Progress {
       next: this.#next,
       inflightMessages: this.inflights.count,
       inflightBytes: this.inflights.bytes,
-      recentlyActive: this.isRecentlyActive || this.#wasActive,
+      recentlyActive: this.wasHeardLately,
     }
   }
 }

@@ -75,6 +75,7 @@ export class Applier<Command, Reply> {
   #isBusy = false
   #generation = 0
   #isPaused = false
+  #progress = 0
   #isStopped = false
   #commandsUntilClockRead = COMMANDS_PER_CLOCK_READ
   #aheadKeysMax = AHEAD_KEYS_MIN
@@ -93,6 +94,11 @@ export class Applier<Command, Reply> {
     this.#clock = clock
     this.#callbacks = callbacks
     this.#view = new ExecutionView(store)
+  }
+
+  /** Changes with everything that brings the next entry nearer to its end. */
+  get progress(): number {
+    return this.#progress
   }
 
   get queuedEntries(): number {
@@ -215,6 +221,7 @@ export class Applier<Command, Reply> {
   #runCommand(command: Command, context: Context, work: Work<Command, Reply>): Need | null {
     this.#view.refresh()
     const outcome: Done<Reply> | Need = this.#machine.execute(this.#view, command, context)
+    this.#progress += 1
     if (outcome.kind === 'need') return outcome
     const unknown = this.#store.unknownOldValues(outcome.writes, outcome.clearsData, this.#view.fetched)
     if (unknown.length > 0) return needOf(unknown)

@@ -40,7 +40,12 @@ export const DEFAULT_GROUP_OPTIONS: GroupOptions = {
   maxApplyBytes: 8 * MIB,
   maxCampaignLagBytes: 1 * MIB,
   maxFollowLagEntries: 256,
-  proposer: { entryCommandsMax: 4_096, entryBytesMax: 1 * MIB, pendingCommandsMax: 200_000 },
+  proposer: {
+    entryCommandsMax: 4_096,
+    entryBytesMax: 1 * MIB,
+    pendingCommandsMax: 200_000,
+    pendingBytesMax: 256 * MIB,
+  },
   // Of the records of a batch up to 257 are the state hash: the longer the batch, the smaller their share.
   store: { flushRecords: 2_000, flushBytes: 4 * MIB, overlayBytesMax: 64 * MIB, cacheBytes: 64 * MIB },
   readsMax: 200_000,

@@ -104,7 +104,7 @@ export function makeGroupParts<Command, Reply>(
     isLeading: hooks.isLeader,
     onEnd: hooks.onSnapshotSent,
   })
-  const cutter = new LogCutter(raft, store, persister, options, world)
+  const cutter = new LogCutter(raft, store, persister, options, world, hooks.schedule)
   const parts = { store, persister, proposer, sent, applier, reader, receiver, snapshots }
   const runner = new ReadyRunner(id, raft, world, parts, hooks)
   return { ...parts, admission, stateCheck, cutter, runner }

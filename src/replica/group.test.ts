@@ -10,6 +10,7 @@ import { Group } from './group.ts'
 import { DEFAULT_GROUP_OPTIONS } from './group-options.ts'
 
 const SELF = makeReplicaId(1)
+const OTHER = makeReplicaId(2)
 
 /** Counts the turns that somebody asked for. */
 class CountingClock extends HandClock {
@@ -30,7 +31,14 @@ function makeCore(isRepairing: boolean) {
     leader: SELF,
     logBytes: 0,
     isRepairing,
-    status: () => ({ persistedIndex: core.lastIndex }),
+    status: () => ({
+      persistedIndex: core.lastIndex,
+      membership: { voters: [SELF, OTHER] },
+      progress: new Map([[OTHER, { match: 7, recentlyActive: true }]]),
+      commit: 7,
+    }),
+    offeredTo: [] as number[],
+    transferLeadership: (to: number) => core.offeredTo.push(to) > 0,
     lastIndex: makeLogIndex(7),
     ticks: 0,
     isReady: false,
@@ -58,6 +66,7 @@ function makeCore(isRepairing: boolean) {
     },
     persisted: () => undefined,
     propose: () => {
+      if (core.role !== 'leader') return { kind: 'notLeader', leader: OTHER }
       if (!core.takesProposals) return { kind: 'refused', reason: 'transferring' }
       core.proposals += 1
       return { kind: 'accepted', position: { term: core.term, index: makeLogIndex(8) } }
@@ -70,10 +79,11 @@ function makeCore(isRepairing: boolean) {
   return core
 }
 
-async function makeGroup(isRepairing = false) {
+async function makeGroup(isRepairing = false, persist: (() => Promise<void>) | null = null) {
   const core = makeCore(isRepairing)
   const clock = new CountingClock()
-  const engine = await createMemoryEngineStore().open('e')
+  const opened = await createMemoryEngineStore().open('e')
+  const engine = persist === null ? opened : { ...opened, persist }
   const changes: string[] = []
   const group = new Group<TinyCommand, string>(
     {
@@ -206,4 +216,23 @@ test('a look at the state as it is costs no turn of the group and no round', asy
   )
   clock.endTurn()
   assert.deepEqual(answers.at(-1), 'unhealthy')
+})
+
+test('an engine that never persists: writes wait, leadership is offered, and who is deposed tells them', async () => {
+  const { group, core, clock } = await makeGroup(false, () => new Promise(() => undefined))
+  core.logBytes = 3_000
+  group.schedule()
+  clock.endTurn()
+  const told: string[] = []
+  const responder = { reply: () => undefined, fail: ({ kind }: { kind: string }) => told.push(kind) }
+  group.propose({ kind: 'count' }, 10, responder)
+  clock.endTurn()
+  assert.equal(core.proposals, 0)
+  for (let count = 0; count < 102; count++) group.tick()
+  clock.endTurn()
+  assert.deepEqual([core.offeredTo, core.proposals, told], [[2], 0, []])
+  core.role = 'follower'
+  group.tick()
+  clock.endTurn()
+  assert.deepEqual(told, ['notLeader'])
 })

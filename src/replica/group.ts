@@ -7,8 +7,8 @@
  *
  * Failure model. The log fails: nothing more is acknowledged, what is under way is answered as
  * unknown, leadership is given up (a sole voter keeps it, for its reads), and after the log was
- * reopened the same records are appended again. The log stands still: leadership is offered to
- * another voter. The engine fails, an entry can't be applied or the state diverges: the replica
+ * reopened the same records are appended again. The log, or the applying, or an engine that a full
+ * log waits for, stands still: leadership is offered to another voter. The engine fails, an entry can't be applied or the state diverges: the replica
  * stops for good and says why (`health`); the rest of the group goes on without it.
  */
 import type { GroupId, ReplicaId } from '../base/ids.ts'
@@ -57,6 +57,7 @@ export class Group<Command, Reply> {
   readonly #cutter: LogCutter
   readonly #logStall: StallWatch
   readonly #applyStall: StallWatch
+  readonly #cutStall: StallWatch
   readonly #leadership: LeadershipWatch
   readonly #stateCheck: StateCheck
   readonly #runner: ReadyRunner<Command, Reply>
@@ -94,16 +95,21 @@ export class Group<Command, Reply> {
     this.#cutter = parts.cutter
     this.#stateCheck = parts.stateCheck
     this.#runner = parts.runner
-    const { persister, applier } = parts
+    const { persister, applier, cutter } = parts
     this.#logStall = new StallWatch(
       () => persister.oldestWaiting,
       options.tickMs,
       () => this.#offerLeadership('the log has not finished a write'),
     )
     this.#applyStall = new StallWatch(
-      () => (applier.queuedEntries > 0 ? raft.appliedIndex : null),
+      () => (applier.queuedEntries > 0 ? applier.progress : null),
       options.tickMs,
-      () => this.#offerLeadership('no entry was applied'),
+      () => this.#offerLeadership('nothing was applied'),
+    )
+    this.#cutStall = new StallWatch(
+      () => (cutter.isFull ? cutter.cuts : null),
+      options.tickMs,
+      () => this.#offerLeadership('the engine has not persisted what a full log waits for'),
     )
     this.pace = new FollowPace(raft, options, [this.#logStall, this.#applyStall])
     this.#leadership = new LeadershipWatch(raft)
@@ -182,6 +188,7 @@ export class Group<Command, Reply> {
     this.raft.tick()
     this.#logStall.tick(this.isLeader)
     this.#applyStall.tick(this.isLeader)
+    this.#cutStall.tick(this.isLeader)
     this.pace.tick()
     this.#repairReporter.tick()
     if (!this.#isPumpScheduled && this.#hasWork()) this.schedule()
@@ -292,7 +299,8 @@ export class Group<Command, Reply> {
 
   #pump(): void {
     if (this.#runner.isInstalling || !this.#isRunning) return
-    if (!this.#cutter.isFull) this.#proposer.proposePending()
+    // Who does not lead any more tells those who wait; they must not wait for a cut.
+    if (!this.isLeader || !this.#cutter.isFull) this.#proposer.proposePending()
     this.#reader.askRound()
     this.#runner.run()
     if (this.#isRepairing && !this.raft.isRepairing) this.#endRepair()

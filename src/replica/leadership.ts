@@ -31,13 +31,20 @@ export class LeadershipWatch {
   }
 }
 
-/** The voter that is furthest along of those that answer; asked of the leader. */
+/**
+ * Of the voters that answer, asked of the leader: the next one, in a ring, that has all that is committed, so that
+ * each gets its turn where one after the other turns out to be no better; else the one that is furthest along.
+ */
 export function bestSuccessor(raft: Raft): ReplicaId | null {
-  const { progress, membership } = raft.status()
-  const candidates = membership.voters
-    .filter((voter) => voter !== raft.id && progress?.get(voter)?.recentlyActive === true)
-    .sort((left, right) => (progress?.get(right)?.match ?? 0) - (progress?.get(left)?.match ?? 0))
-  return candidates[0] ?? null
+  const { progress, membership, commit } = raft.status()
+  const matchOf = (voter: ReplicaId): number => progress?.get(voter)?.match ?? 0
+  const ring = membership.voters.toSorted((left, right) => left - right)
+  const at = ring.indexOf(raft.id) + 1
+  const others = [...ring.slice(at), ...ring.slice(0, at)].filter(
+    (voter) => voter !== raft.id && progress?.get(voter)?.recentlyActive === true,
+  )
+  const whole = others.find((voter) => matchOf(voter) >= commit)
+  return whole ?? others.toSorted((left, right) => matchOf(right) - matchOf(left))[0] ?? null
 }
 
 export function isOnlyVoter({ voters, votersOutgoing }: Membership, self: ReplicaId): boolean {

@@ -18,7 +18,7 @@ async function makeWorld(faultFor: (call: string) => EngineFault | null = () => 
   const lines: string[] = []
   const gated = createGatedEngine(await createMemoryEngineStore({ faultFor }).open('e'))
   const store = freshStore(gated.engine, {}, { onFailure: () => events.push('store failed') })
-  const world = { logBytes: 1_000, canCut: true }
+  const world = { logBytes: 1_000, canCut: true, ends: 0 }
   const raft = fakeRaft({
     get logBytes() {
       return world.logBytes
@@ -32,10 +32,19 @@ async function makeWorld(faultFor: (call: string) => EngineFault | null = () => 
   const persister = { setBase: (position: { index: number }) => events.push(`base ${position.index}`) }
   const clock = new HandClock()
   const options = { logBytesMax: 500, logKeepBytes: 100 }
-  const cutter = new LogCutter(raft, store, persister as unknown as Persister, options, {
-    clock,
-    logger: recordingLogger(lines),
-  })
+  const cutter = new LogCutter(
+    raft,
+    store,
+    persister as unknown as Persister,
+    options,
+    {
+      clock,
+      logger: recordingLogger(lines),
+    },
+    () => {
+      world.ends += 1
+    },
+  )
   return { events, lines, gated, store, world, clock, cutter }
 }
 
@@ -105,6 +114,7 @@ test('a log that grows faster than it is cut takes nothing more until the cut ha
   world.logBytes = 1_500
   await gated.releaseAll()
   assert.equal(cutter.isFull, false, 'what a cut could not change holds up nobody')
+  assert.equal(world.ends, 1, 'and whoever waits is told')
 })
 
 test("an engine that can't persist: nothing is cut, and the store has failed", async () => {

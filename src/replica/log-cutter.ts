@@ -27,7 +27,9 @@ export class LogCutter {
   readonly #persister: Persister
   readonly #options: Pick<GroupOptions, 'logBytesMax' | 'logKeepBytes'>
   readonly #world: LogCutterWorld
+  readonly #onEnd: () => void
   #cutting: Promise<void> | null = null
+  #cuts = 0
   #lastEndMs = Number.NEGATIVE_INFINITY
   #bytesAfterLast = 0
 
@@ -37,12 +39,14 @@ export class LogCutter {
     persister: Persister,
     options: Pick<GroupOptions, 'logBytesMax' | 'logKeepBytes'>,
     world: LogCutterWorld,
+    onEnd: () => void,
   ) {
     this.#raft = raft
     this.#store = store
     this.#persister = persister
     this.#options = options
     this.#world = world
+    this.#onEnd = onEnd
   }
 
   /** The log is too long. */
@@ -53,6 +57,11 @@ export class LogCutter {
   /** What is proposed has to wait until a cut has ended. Never for what a cut can't change. */
   get isFull(): boolean {
     return this.#cutting !== null && this.#raft.logBytes >= FULL_FACTOR * this.#options.logBytesMax
+  }
+
+  /** How many were begun. */
+  get cuts(): number {
+    return this.#cuts
   }
 
   /** Starts cutting if the log is too long and no cut is under way. */
@@ -70,12 +79,14 @@ export class LogCutter {
     if (this.#cutting !== null) return
     const hasGrown = this.#raft.logBytes >= this.#bytesAfterLast + this.#options.logBytesMax
     if (!hasGrown && clock.monotonicMs() - this.#lastEndMs < PAUSE_MS) return
+    this.#cuts += 1
     this.#cutting = this.cut()
       .catch((error: unknown) => logger.error('the log could not be cut', { error: String(error) }))
       .finally(() => {
         this.#cutting = null
         this.#lastEndMs = clock.monotonicMs()
         this.#bytesAfterLast = this.#raft.logBytes
+        this.#onEnd()
       })
   }
 

@@ -9,7 +9,12 @@ import { decodePayload } from './entry-payload.ts'
 import type { Responder } from './outcome.ts'
 import { Proposer, type ProposerLimits } from './proposer.ts'
 
-const LIMITS: ProposerLimits = { entryCommandsMax: 3, entryBytesMax: 100, pendingCommandsMax: 10 }
+const LIMITS: ProposerLimits = {
+  entryCommandsMax: 3,
+  entryBytesMax: 100,
+  pendingCommandsMax: 10,
+  pendingBytesMax: 1_000,
+}
 const machine = createTinyMachine()
 
 /** A log that takes what it is given, until the test says otherwise. */
@@ -263,26 +268,56 @@ test('stamps never run backwards: not with the clock, not behind what is applied
 
 test('what another node sent for one term is not appended in a later one, and is marked when it is', () => {
   const world = makeWorld()
-  const from = (term: number, stream: number) => ({ gateway: makeReplicaId(2), incarnation: 5, term, stream })
-  const add = (key: string, id: ReturnType<typeof from>, place: number) =>
-    assert.ok(world.proposer.addForeign({ kind: 'set', key, value: '' }, 10, id, place))
-  const first = from(1, 1)
-  world.refusal = { kind: 'refused', reason: 'transferring' }
-  add('a', first, 1)
+  const add = (key: string, term: number, place: number) => {
+    const from = { gateway: makeReplicaId(2), incarnation: 5, term, stream: term }
+    assert.ok(world.proposer.addForeign({ kind: 'set', key, value: '' }, 10, from, place))
+  }
+  const refused: ProposeResult = { kind: 'refused', reason: 'transferring' }
+  const appended = () => {
+    world.proposer.proposePending()
+    return world.payloads.splice(0).map((bytes) => {
+      const payload = decodePayload(machine, bytes)
+      assert.ok(payload.kind === 'commands')
+      const keys = payload.commands.map((command) => (command.kind === 'set' ? command.key : null))
+      return { keys, marks: payload.marks }
+    })
+  }
+  const mark = { gateway: 2, incarnation: 5 }
+  world.refusal = refused
+  add('a', 1, 1)
   world.add('own')
-  world.proposer.proposePending()
+  assert.deepEqual(appended(), [])
   world.refusal = null
   world.term = 2
-  const second = from(2, 2)
-  add('b', second, 7)
-  add('c', second, 8)
+  assert.deepEqual(appended(), [{ keys: ['own'], marks: [] }])
+  world.refusal = refused
+  add('b', 2, 7)
+  add('c', 2, 8)
+  assert.deepEqual(appended(), [])
+  world.term = 3
+  world.add('other')
+  add('d', 3, 1)
+  add('e', 3, 2)
+  world.refusal = null
+  assert.deepEqual(appended(), [
+    {
+      keys: ['other', 'd', 'e'],
+      marks: [
+        { ...mark, stream: 3, first: 1, ordinal: 1, count: 1 },
+        { ...mark, stream: 3, first: 2, ordinal: 2, count: 1 },
+      ],
+    },
+  ])
+})
+
+test('what waits is bounded in bytes too; one command always fits', () => {
+  const world = makeWorld({ ...LIMITS, pendingBytesMax: 100 })
+  assert.ok(world.add('huge', 1_000))
+  assert.ok(!world.add('more', 1))
   world.proposer.proposePending()
-  const payload = decodePayload(machine, world.payloads[0] as Uint8Array)
-  assert.ok(payload.kind === 'commands')
-  assert.deepEqual(
-    payload.commands.map((command) => (command.kind === 'set' ? command.key : null)),
-    ['own', 'b', 'c'],
-  )
-  const id = { gateway: 2, incarnation: 5, stream: 2 }
-  assert.deepEqual(payload.marks, [{ ...id, first: 7, ordinal: 1, count: 2 }])
+  assert.ok(world.add('a', 60))
+  assert.ok(world.add('b', 40))
+  assert.ok(!world.add('c', 1))
+  world.proposer.failPending({ kind: 'overloaded' })
+  assert.ok(world.add('d', 100))
 })

@@ -26,6 +26,8 @@ export type ProposerLimits = {
   readonly entryBytesMax: number
   /** Commands that wait because the log is not taking more; beyond it they are refused. */
   readonly pendingCommandsMax: number
+  /** The same in bytes; a single command always fits. */
+  readonly pendingBytesMax: number
 }
 
 type Pending<Command, Reply> = {
@@ -52,8 +54,9 @@ export class Proposer<Command, Reply> {
   readonly #limits: ProposerLimits
   readonly #appliedTimeMs: () => number
   #pending: Pending<Command, Reply>[] = []
-  /** Some of them came from other nodes. */
-  #hasForeign = false
+  #pendingBytes = 0
+  /** The term that those of them were sent for which came from other nodes: the present one, or one that is over. */
+  #foreignTerm: number | null = null
   /** Ascending by index and by term. */
   #inflight: Inflight<Command, Reply>[] = []
   #inflightHead = 0
@@ -89,9 +92,7 @@ export class Proposer<Command, Reply> {
 
   /** `bytes`: the command's size in the log, roughly; it decides where entries are cut. */
   add(command: Command, bytes: number, responder: Responder<Reply>): boolean {
-    if (this.#pending.length >= this.#limits.pendingCommandsMax) return false
-    this.#pending.push({ command, bytes, responder, from: null, place: 0 })
-    return true
+    return this.#push({ command, bytes, responder, from: null, place: 0 })
   }
 
   /**
@@ -99,18 +100,28 @@ export class Proposer<Command, Reply> {
    * into the log in the term it was sent for or never, since with the first entry of a later one it is sent again.
    */
   addForeign(command: Command, bytes: number, from: StreamId, place: number): boolean {
-    if (this.#pending.length >= this.#limits.pendingCommandsMax) return false
-    this.#pending.push({ command, bytes, responder: NOBODY, from, place })
-    this.#hasForeign = true
+    this.#dropStale(from.term)
+    this.#foreignTerm = from.term
+    return this.#push({ command, bytes, responder: NOBODY, from, place })
+  }
+
+  #push(pending: Pending<Command, Reply>): boolean {
+    const { pendingCommandsMax, pendingBytesMax } = this.#limits
+    const count = this.#pending.length
+    if (count >= pendingCommandsMax) return false
+    if (count > 0 && this.#pendingBytes + pending.bytes > pendingBytesMax) return false
+    this.#pending.push(pending)
+    this.#pendingBytes += pending.bytes
     return true
   }
 
   /** Appends what is pending to the log; what the log does not take now stays pending. */
   proposePending(): void {
     if (this.#pending.length === 0) return
-    const pending = this.#hasForeign ? this.#withoutStale() : this.#pending
+    this.#dropStale(this.#raft.term)
+    const pending = this.#pending
     this.#pending = []
-    this.#hasForeign = false
+    this.#pendingBytes = 0
     let from = 0
     while (from < pending.length) {
       const to = this.#entryEnd(pending, from)
@@ -120,12 +131,15 @@ export class Proposer<Command, Reply> {
     }
     if (from === pending.length) return
     this.#pending = [...pending.slice(from), ...this.#pending]
-    this.#hasForeign = this.#pending.some((one) => one.from !== null)
+    this.#pendingBytes = bytesOf(this.#pending)
   }
 
-  #withoutStale(): Pending<Command, Reply>[] {
-    const { term } = this.#raft
-    return this.#pending.filter(({ from }) => from === null || from.term === term)
+  /** Forgets what was sent for another term than this. */
+  #dropStale(term: number): void {
+    if (this.#foreignTerm === null || this.#foreignTerm === term) return
+    this.#foreignTerm = null
+    this.#pending = this.#pending.filter(({ from }) => from === null || from.term === term)
+    this.#pendingBytes = bytesOf(this.#pending)
   }
 
   /** Proposes an entry that nobody waits for. */
@@ -169,6 +183,7 @@ export class Proposer<Command, Reply> {
   failPending(failure: Failure): void {
     const pending = this.#pending
     this.#pending = []
+    this.#pendingBytes = 0
     for (const { responder } of pending) responder.fail(failure)
   }
 
@@ -200,9 +215,7 @@ export class Proposer<Command, Reply> {
       commands: batch.map((pending) => pending.command),
       marks: marksOf(batch),
     }
-    let bytes = 0
-    for (const pending of batch) bytes += pending.bytes
-    const result = this.#raft.propose(encodePayload(this.#machine, payload, bytes))
+    const result = this.#raft.propose(encodePayload(this.#machine, payload, bytesOf(batch)))
     switch (result.kind) {
       case 'accepted':
         this.#displaceFrom(result.position.index)
@@ -251,6 +264,12 @@ export class Proposer<Command, Reply> {
       this.#inflightHead = 0
     }
   }
+}
+
+function bytesOf(commands: readonly { readonly bytes: number }[]): number {
+  let bytes = 0
+  for (const command of commands) bytes += command.bytes
+  return bytes
 }
 
 const NOBODY: Responder<unknown> = { reply: () => {}, fail: () => {} }

@@ -1,6 +1,6 @@
 /**
- * Notices something that stands still without failing: the log, or the applying of what is committed. A leader
- * in which either does would stop everybody, so its leadership is offered to another voter.
+ * Notices something that stands still without failing: the log, the applying of what is committed, or the engine
+ * that a full log waits for. A leader in which one does would stop everybody, so its leadership is offered to another.
  */
 const STALL_MS = 1_000
 
@@ -14,6 +14,7 @@ export class StallWatch {
   readonly #ticksMax: number
   #watched: number | null = null
   #ticks = 0
+  #wasLeader = false
 
   /** `onStall` comes again after as long: a transfer may fail, and other machines may be no better. */
   constructor(waiting: Waiting, tickMs: number, onStall: () => void) {
@@ -29,7 +30,10 @@ export class StallWatch {
 
   tick(isLeader: boolean): void {
     const waiting = this.#waiting()
-    if (waiting === null || waiting !== this.#watched) {
+    const isNewLeader = isLeader && !this.#wasLeader
+    this.#wasLeader = isLeader
+    // Who begins to lead has a second too, whatever it waited for before.
+    if (waiting === null || waiting !== this.#watched || isNewLeader) {
       this.#watched = waiting
       this.#ticks = 0
       return

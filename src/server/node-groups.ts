@@ -5,7 +5,7 @@ import type { NodeOptions } from './node-options.ts'
 /** Shares of the memory limit: the cache of values, and writes on their way to the engine. */
 const CACHE_SHARE = 0.4
 const OVERLAY_SHARE = 0.1
-/** The log's end, which is in memory until it is cut; four times as much while the engine is slow to persist. */
+/** The log's end, which is in memory until it is cut; three times as much while the engine is slow to persist. */
 const LOG_SHARE = 0.03
 const LOG_BYTES_MIN = 8 * 1024 * 1024
 const MIB = 1024 * 1024

@@ -37,7 +37,7 @@ export class FollowPace {
     return raft.commit - raft.appliedIndex <= this.#options.maxFollowLagEntries
   }
 
-  /** The leader says so, whatever this replica knows itself. */
+  /** Found by the leader, whatever this replica knows itself, or by a log or a state that stands still here. */
   fellBehind(): void {
     this.#pauseTicks = Math.ceil(PAUSE_MS / this.#options.tickMs)
   }

@@ -26,6 +26,7 @@ export class SentProposals<Command, Reply> {
   readonly #incarnation: number
   /** Ascending by number, and so by term. */
   #streams: SentStream<Command, Reply>[] = []
+  /** A replica is made once in a process, so that no number comes twice under one incarnation. */
   #lastNumber = 0
 
   constructor(gateway: ReplicaId, incarnation: number) {

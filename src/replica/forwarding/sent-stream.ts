@@ -12,12 +12,13 @@ export interface Sender<Reply> extends Responder<Reply> {
 
 export type Sent<Command, Reply> = {
   readonly place: number
-  /** Null: the leader has taken it. */
-  command: Command | null
+  readonly command: Command
   /** Roughly what it takes in the log. */
   readonly bytes: number
   readonly sender: Sender<Reply>
 }
+
+const NOTHING: readonly never[] = []
 
 export class SentStream<Command, Reply> {
   readonly number: number
@@ -76,8 +77,6 @@ export class SentStream<Command, Reply> {
   /** The leader has taken all before `next`: they are not sent again. */
   tookBefore(next: number): void {
     assert(next <= this.#lastPlace + 1, `places up to ${this.#lastPlace} were sent, not ${next - 1}`)
-    for (let at = this.#at(this.#taken); at < this.#at(next); at++)
-      (this.#sent[at] as Sent<Command, Reply>).command = null
     this.#taken = Math.max(this.#taken, next)
   }
 
@@ -90,6 +89,7 @@ export class SentStream<Command, Reply> {
   /** Those before `place` whose fate was open, in order; now it is known. */
   resolveBefore(place: number): readonly Sent<Command, Reply>[] {
     const end = this.#at(place)
+    if (end === this.#head) return NOTHING
     const resolved = this.#sent.slice(this.#head, end)
     this.#head = end
     this.#taken = Math.max(this.#taken, Math.min(place, this.#lastPlace + 1))

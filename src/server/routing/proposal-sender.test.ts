@@ -202,6 +202,22 @@ test('only so many requests are open; what comes meanwhile travels together', ()
   assert.deepEqual(at.taken, keys)
 })
 
+test('an answer that comes after the log has told begins nothing anew', () => {
+  const at = new Hands()
+  at.send('a')
+  at.sent.takeMarked(makeTerm(1), [
+    { gateway: SELF, incarnation: 1, stream: 1, first: 1, ordinal: 0, count: 1 },
+  ])
+  at.pass(POLL_MS)
+  at.send('b')
+  at.carry(0)
+  at.send('c')
+  assert.equal(at.requests.length, 3, 'each is sent once')
+  at.carry(1)
+  at.carry(2)
+  assert.deepEqual(at.taken, ['a', 'b', 'c'])
+})
+
 test('what its client has given up leaves its place empty', () => {
   const at = new Hands()
   const [, second] = at.send('a', 'b', 'c')

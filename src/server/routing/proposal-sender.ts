@@ -8,7 +8,7 @@
  */
 import { type ByteReader, MalformedBytes } from '../../base/byte-reader.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
-import { type GroupId, type ReplicaId } from '../../base/ids.ts'
+import type { GroupId, ReplicaId } from '../../base/ids.ts'
 import type { Clock, Timer } from '../../env/clock.ts'
 import type { ClosedBy, SizedCommand } from '../../replica/forwarding/proposal-streams.ts'
 import type { Sender, Sent, SentStream } from '../../replica/forwarding/sent-stream.ts'
@@ -55,7 +55,7 @@ type Transmission<Command, Reply> = {
   /** Requests without an answer, of those sent since all was last sent again. */
   open: number
   round: number
-  /** When the leader was last sent or said something. */
+  /** When all was last sent again, or the leader last answered. */
   quietSinceMs: number
   /** A request came to nothing. */
   hasFailed: boolean
@@ -121,6 +121,8 @@ export class ProposalSender<Command, Reply> {
 
   #transmit(transmission: Transmission<Command, Reply>): void {
     const { stream } = transmission
+    // A late answer to one that is over: another may have begun.
+    if (this.#transmissions.get(stream) !== transmission) return
     while (transmission.open < REQUESTS_OPEN_MAX && !stream.isClosed) {
       const sent = stream.notTaken(transmission.next, REQUEST_COMMANDS_MAX, REQUEST_BYTES_MAX)
       const last = sent.at(-1)
@@ -140,9 +142,8 @@ export class ProposalSender<Command, Reply> {
       writeProposalHeader(writer, { group: group.id, id, first, count: sent.length })
       for (const { command, sender } of sent) {
         // The leader has not taken it, as far as is known: then it need not take it any more.
-        const isWanted = command !== null && !sender.isGone
-        writer.u8(isWanted ? 1 : 0)
-        if (isWanted) codec.machine.encode(command, writer)
+        writer.u8(sender.isGone ? 0 : 1)
+        if (!sender.isGone) codec.machine.encode(command, writer)
       }
     }
     transport.request(RequestKind.propose, stream.leader, write, (body) => {

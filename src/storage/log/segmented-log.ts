@@ -141,7 +141,10 @@ export class SegmentedLog implements SharedLog {
     const abandoned = this.#segments.at(-1)
     assert(abandoned !== undefined)
     await this.#closeFiles()
-    const segments = new Map(this.#segments.map((one) => [one.number, one]))
+    assert(abandoned.end === this.#offset, 'what was synced is what counts')
+    // Those below the floor only wait to be removed: nothing in them counts, nor whether it can be read.
+    const counting = this.#segments.filter((one) => one.number >= this.#floor)
+    const segments = new Map(counting.map((one) => [one.number, one]))
     const tail = { number: abandoned.number, end: this.#offset, crc: this.#crc, segments }
     await this.#files.removePreparing()
     await this.#startFrom(await readLog(disk, directory, logger, tail))
