@@ -49,7 +49,7 @@ async function main(): Promise<number> {
     ({ name }) => (names === null || names.includes(name)) && (!values.quick || kills[name] !== undefined),
   )
   const startMs = performance.now()
-  const trials = await tryAll(chosen, numberOption('--jobs', values.jobs), (mutant) =>
+  const trials = await tryAll(chosen, kills, numberOption('--jobs', values.jobs), (mutant) =>
     values.quick
       ? quickAttempts(mutant, kills[mutant.name])
       : attemptsOf(mutant, numberOption('--effort', values.effort)).filter(({ judge }) =>
@@ -71,6 +71,7 @@ async function main(): Promise<number> {
 
 async function tryAll(
   mutants: readonly Mutant[],
+  kills: Kills,
   jobs: number,
   attempts: (mutant: Mutant) => readonly Attempt[],
 ): Promise<readonly Trial[]> {
@@ -78,13 +79,23 @@ async function tryAll(
   const left = [...mutants]
   const work = async (): Promise<void> => {
     for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
-      const trial = await tryMutant(mutant, attempts(mutant))
+      const trial = await sound(await tryMutant(mutant, attempts(mutant)), kills[mutant.name])
       trials.push(trial)
       console.log(describe(trial))
     }
   }
   await Promise.all(Array.from({ length: Math.max(1, jobs) }, work))
   return trials
+}
+
+/** A seed that was not known to find it must pass without the bug: else it is the seed that is wrong, or the product. */
+async function sound(trial: Trial, kill: Kill | undefined): Promise<Trial> {
+  const { mutant, judge, seed } = trial
+  if (judge === null || !hasMoved(trial, kill)) return trial
+  const budget = { seedsMax: 1, cpuSeconds: QUICK_CPU_SECONDS }
+  const without = await tryMutant({ ...mutant, edits: [] }, [{ judge, from: seed, budget }])
+  if (without.fate === 'survived') return trial
+  return { ...trial, fate: 'broken', reason: `seed ${seed} fails without the bug: ${without.reason}` }
 }
 
 function attemptsOf(mutant: Mutant, effort: number): readonly Attempt[] {

@@ -47,6 +47,9 @@ const PERFORMERS: Performers = {
 
 export type NemesisCounts = Partial<Record<FaultKind | 'restart' | 'rejoin', number>>
 
+/** What a node is told whose place another data directory of the same name took, before and after it had joined. */
+const DISPLACED = /does not belong|was replaced by another one/
+
 export class Nemesis implements Harm {
   readonly cluster: SimCluster
   readonly plan: FaultPlan
@@ -275,7 +278,7 @@ export class Nemesis implements Harm {
     if (isStopDue && !facts.isFrozen && !facts.isExcused) throw new Error(`${node.host} does not stop`)
     const failure = node.startFailure ?? node.failure
     if (failure === null || stoppingSinceMs !== null) return
-    const isDisplaced = this.#nowMs < facts.mayBeDisplacedUntilMs && /does not belong/.test(String(failure))
+    const isDisplaced = this.#nowMs < facts.mayBeDisplacedUntilMs && DISPLACED.test(String(failure))
     const isDamaged = this.atlas.isDamaged(node) || isDisplaced
     const isExcusable = facts.isExcused || isDamaged || isTransient(failure)
     if (!isExcusable || isBug(failure)) {

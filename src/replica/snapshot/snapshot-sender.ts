@@ -35,11 +35,14 @@ const CHUNK_RECORDS = 1_024
 /** Read in one call of the engine: about a chunk's bytes, as far as the records before tell. */
 const PAGE_RECORDS_MAX = 256
 const FIRST_PAGE_RECORDS = 8
-const ATTEMPTS_MAX = 10
+const ATTEMPTS_MAX = 30
 const ATTEMPT_PAUSE_MS = 200
 const ROOM_PAUSE_MS = 5
-/** For a message to be sent, and what it brings to be written to the other side's engine and answered. */
-const ANSWER_TIMEOUT_MS = 10_000
+/**
+ * For a message to be sent, and what it brings to be written to the other side's engine and answered. To ask again does
+ * no harm: whatever got through meanwhile is not sent again.
+ */
+const ANSWER_TIMEOUT_MS = 3_000
 /** What a link carries at least: a chunk may be one value of hundreds of megabytes. */
 const BYTES_PER_MS_MIN = 1_000
 
@@ -119,7 +122,10 @@ class Sending {
       writeBegin(writer, { id: this.#id, term: this.#term, applied: encoded }),
     )
     if (begun === null) return null
-    const chunks = await this.#sendFrom(begun.varint())
+    const next = begun.varint()
+    // Those that got through so late that their answers did not count.
+    this.#answeredChunks = Math.max(this.#answeredChunks, next)
+    const chunks = await this.#sendFrom(next)
     if (chunks === null) return null
     const ended = await this.#request(RequestKind.snapshotEnd, (writer) =>
       writeEnd(writer, { id: this.#id, chunks, digest }),
@@ -141,7 +147,7 @@ class Sending {
       const write = (writer: ByteWriter): void => writeChunk(writer, { id: this.#id, ordinal, records })
       const answer = await this.#request(RequestKind.snapshotChunk, write, bytes)
       if (answer === null) return null
-      this.#answeredChunks += 1
+      this.#answeredChunks = Math.max(this.#answeredChunks, ordinal + 1)
     }
   }
 

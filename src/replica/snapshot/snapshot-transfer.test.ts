@@ -328,7 +328,7 @@ test('a receiver that refuses every chunk is given up after a number of attempts
     })
     await connected(wire, [from.node, to])
     assert.equal(await send(wire, from), null)
-    assert.equal(attempts, 10)
+    assert.equal(attempts, 30)
   })
 })
 
@@ -340,7 +340,7 @@ test('a receiver that never answers does not hold the sender for ever', () => {
     to.transport.handle(RequestKind.snapshotBegin, () => undefined)
     await connected(wire, [from.node, to])
     assert.equal(await send(wire, from), null)
-    assert(wire.scheduler.nowMs > 100_000 && wire.scheduler.nowMs < 150_000)
+    assert(wire.scheduler.nowMs > 90_000 && wire.scheduler.nowMs < 120_000)
   })
 })
 
