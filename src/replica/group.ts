@@ -34,7 +34,7 @@ import type { Reader } from './reader.ts'
 import type { ReadyRunner } from './ready-runner.ts'
 import { RepairReporter } from './repair-report.ts'
 import type { SnapshotReceiver } from './snapshot/snapshot-receiver.ts'
-import { StallWatch } from './stall.ts'
+import { Stalls } from './stall.ts'
 import type { StateStore } from './state/state-store.ts'
 import type { StateCheck } from './state-check.ts'
 
@@ -55,9 +55,7 @@ export class Group<Command, Reply> {
   readonly #admission: Admission<Command, Reply>
   readonly #persister: Persister
   readonly #cutter: LogCutter
-  readonly #logStall: StallWatch
-  readonly #applyStall: StallWatch
-  readonly #cutStall: StallWatch
+  readonly #stalls: Stalls
   readonly #leadership: LeadershipWatch
   readonly #stateCheck: StateCheck
   readonly #runner: ReadyRunner<Command, Reply>
@@ -95,23 +93,8 @@ export class Group<Command, Reply> {
     this.#cutter = parts.cutter
     this.#stateCheck = parts.stateCheck
     this.#runner = parts.runner
-    const { persister, applier, cutter } = parts
-    this.#logStall = new StallWatch(
-      () => persister.oldestWaiting,
-      options.tickMs,
-      () => this.#offerLeadership('the log has not finished a write'),
-    )
-    this.#applyStall = new StallWatch(
-      () => (applier.queuedEntries > 0 ? applier.progress : null),
-      options.tickMs,
-      () => this.#offerLeadership('nothing was applied'),
-    )
-    this.#cutStall = new StallWatch(
-      () => (cutter.isFull ? cutter.cuts : null),
-      options.tickMs,
-      () => this.#offerLeadership('the engine has not persisted what a full log waits for'),
-    )
-    this.pace = new FollowPace(raft, options, [this.#logStall, this.#applyStall])
+    this.#stalls = new Stalls(parts, options.tickMs, (what) => this.#offerLeadership(what))
+    this.pace = new FollowPace(raft, options, this.#stalls)
     this.#leadership = new LeadershipWatch(raft)
     this.#repairReporter = new RepairReporter(id, raft, world)
   }
@@ -186,9 +169,7 @@ export class Group<Command, Reply> {
     // A replica that can't write its vote does not campaign: it would only raise its term, for ever.
     if (!this.#isRunning || (this.#persister.hasFailed && !this.isLeader)) return
     this.raft.tick()
-    this.#logStall.tick(this.isLeader)
-    this.#applyStall.tick(this.isLeader)
-    this.#cutStall.tick(this.isLeader)
+    this.#stalls.tick(this.isLeader)
     this.pace.tick()
     this.#repairReporter.tick()
     if (!this.#isPumpScheduled && this.#hasWork()) this.schedule()

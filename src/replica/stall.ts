@@ -2,6 +2,10 @@
  * Notices something that stands still without failing: the log, the applying of what is committed, or the engine
  * that a full log waits for. A leader in which one does would stop everybody, so its leadership is offered to another.
  */
+import type { Applier } from './applier.ts'
+import type { LogCutter } from './log-cutter.ts'
+import type { Persister } from './persister.ts'
+
 const STALL_MS = 1_000
 
 /** What is waited for at present, as a number that changes with all progress; null: nothing is. */
@@ -42,5 +46,43 @@ export class StallWatch {
     if (this.#ticks < this.#ticksMax || !isLeader) return
     this.#ticks = 0
     this.#onStall()
+  }
+}
+
+export type StallParts = {
+  readonly persister: Pick<Persister, 'oldestWaiting'>
+  readonly applier: Pick<Applier<unknown, unknown>, 'queuedEntries' | 'progress'>
+  readonly cutter: Pick<LogCutter, 'isFull' | 'cuts'>
+}
+
+/** What may stand still in a replica. */
+export class Stalls {
+  readonly #tickMs: number
+  readonly #log: StallWatch
+  readonly #applying: StallWatch
+  readonly #cutting: StallWatch
+
+  /** `onStall` is told what a leader has not done for a second. */
+  constructor({ persister, applier, cutter }: StallParts, tickMs: number, onStall: (what: string) => void) {
+    const watch = (waiting: Waiting, what: string): StallWatch =>
+      new StallWatch(waiting, tickMs, () => onStall(what))
+    this.#tickMs = tickMs
+    this.#log = watch(() => persister.oldestWaiting, 'the log has not finished a write')
+    this.#applying = watch(() => (applier.queuedEntries > 0 ? applier.progress : null), 'nothing was applied')
+    this.#cutting = watch(
+      () => (cutter.isFull ? cutter.cuts : null),
+      'the engine has not persisted what a full log waits for',
+    )
+  }
+
+  /** How long what is committed has waited to become part of the state, without any progress. */
+  get behindMs(): number {
+    return Math.max(this.#log.ticks, this.#applying.ticks) * this.#tickMs
+  }
+
+  tick(isLeader: boolean): void {
+    this.#log.tick(isLeader)
+    this.#applying.tick(isLeader)
+    this.#cutting.tick(isLeader)
   }
 }

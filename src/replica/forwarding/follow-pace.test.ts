@@ -18,8 +18,8 @@ function make() {
     termAt: () => raft.appliedTerm,
     appliedTerm: 3,
   }
-  const stall = { ticks: 0 }
-  const pace = new FollowPace(raft as unknown as Raft, OPTIONS, [{ ticks: 0 }, stall])
+  const stall = { behindMs: 0 }
+  const pace = new FollowPace(raft as unknown as Raft, OPTIONS, stall)
   return { raft, stall, pace, isClose: () => pace.isCloseTo(LEADER, 3) }
 }
 
@@ -50,11 +50,11 @@ test('one that fell behind, or stands still, is not relied on for a second', () 
   }
   pace.fellBehind()
   assert.equal(ticksUntilClose(), 100)
-  stall.ticks = 29
+  stall.behindMs = 290
   pace.tick()
   assert.ok(isClose())
-  stall.ticks = 30
+  stall.behindMs = 300
   pace.tick()
-  stall.ticks = 0
+  stall.behindMs = 0
   assert.equal(ticksUntilClose(), 100)
 })

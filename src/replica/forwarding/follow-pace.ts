@@ -5,7 +5,7 @@
 import type { ReplicaId } from '../../base/ids.ts'
 import type { Raft } from '../../raft/raft.ts'
 import type { GroupOptions } from '../group-options.ts'
-import type { StallWatch } from '../stall.ts'
+import type { Stalls } from '../stall.ts'
 
 /** A replica whose log or state stands still for so long tells nothing in good time. */
 const STALL_MS = 300
@@ -15,13 +15,13 @@ const PAUSE_MS = 1_000
 export class FollowPace {
   readonly #raft: Raft
   readonly #options: Pick<GroupOptions, 'tickMs' | 'maxFollowLagEntries'>
-  readonly #stalls: readonly Pick<StallWatch, 'ticks'>[]
+  readonly #stalls: Pick<Stalls, 'behindMs'>
   #pauseTicks = 0
 
   constructor(
     raft: Raft,
     options: Pick<GroupOptions, 'tickMs' | 'maxFollowLagEntries'>,
-    stalls: readonly Pick<StallWatch, 'ticks'>[],
+    stalls: Pick<Stalls, 'behindMs'>,
   ) {
     this.#raft = raft
     this.#options = options
@@ -44,7 +44,6 @@ export class FollowPace {
 
   tick(): void {
     if (this.#pauseTicks > 0) this.#pauseTicks -= 1
-    const { tickMs } = this.#options
-    if (this.#stalls.some(({ ticks }) => ticks * tickMs >= STALL_MS)) this.fellBehind()
+    if (this.#stalls.behindMs >= STALL_MS) this.fellBehind()
   }
 }
