@@ -8,16 +8,15 @@
  * else its memory is only measured, and the output says so. Needs about one and a half times as much room on the disk.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { distribution } from '../test/nemesis/gap-watch.ts'
-import { NodeProcess } from '../test/nemesis/node-process.ts'
+import type { NodeProcess } from '../test/nemesis/node-process.ts'
 import { connectResp, type TestConnection } from '../test/nemesis/resp-connection.ts'
 import { numberOption } from '../tools/number-option.ts'
-import { ANY_PORTS, printRows, type Row } from './own-node.ts'
+import { printRows, type Row, withNode } from './own-node.ts'
+import { peakMib } from './process-usage.ts'
 
 const GIB = 2 ** 30
 const MIB = 2 ** 20
@@ -84,11 +83,6 @@ async function connect(node: NodeProcess): Promise<readonly TestConnection[]> {
   return Promise.all(Array.from({ length: CONNECTIONS }, () => connectResp(node.redis)))
 }
 
-function peakMib(node: NodeProcess): number {
-  const found = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${node.pid}/status`, 'utf8'))
-  return Number(found?.[1] ?? assert.fail('no peak of memory')) / 1_024
-}
-
 async function write(node: NodeProcess): Promise<Row> {
   const connections = await connect(node)
   const startMs = performance.now()
@@ -99,7 +93,7 @@ async function write(node: NodeProcess): Promise<Row> {
     nextReport += PROGRESS_BYTES
     const seconds = (performance.now() - startMs) / 1_000
     console.log(
-      `${((key * valueBytes) / GIB).toFixed(1)} GiB after ${seconds.toFixed(0)} s, ${peakMib(node).toFixed(0)} MiB at most`,
+      `${((key * valueBytes) / GIB).toFixed(1)} GiB after ${seconds.toFixed(0)} s, ${peakMib(node.pid).toFixed(0)} MiB at most`,
     )
   })
   for (const connection of connections) connection.close()
@@ -129,16 +123,15 @@ async function read(node: NodeProcess, when: string): Promise<Row> {
 }
 
 async function run(node: NodeProcess, isEnforced: boolean): Promise<readonly Row[]> {
-  await node.start()
   const written = await write(node)
   const reads = [await read(node, 'right after')]
-  const peaks = [peakMib(node)]
+  const peaks = [peakMib(node.pid)]
   await node.kill()
   const startMs = performance.now()
   await node.start()
   const start = performance.now() - startMs
   reads.push(await read(node, 'after kill -9'))
-  peaks.push(peakMib(node))
+  peaks.push(peakMib(node.pid))
   const peak = `${Math.max(...peaks).toFixed(0)} MiB at most`
   return [
     written,
@@ -152,20 +145,12 @@ async function run(node: NodeProcess, isEnforced: boolean): Promise<readonly Row
   ]
 }
 
-const directory = await mkdtemp(join(tmpdir(), 'holdfast-beyond-'))
 const group = makeMemoryGroup()
-const node = new NodeProcess({
-  id: 'n1',
-  directory: join(directory, 'data'),
-  flags: [...ANY_PORTS, `--max-memory=${values['max-memory']}`, '--max-value-size=1MiB'],
-  environment: {},
-  // The shell becomes the node, within the group.
-  launcher: group === null ? [] : ['sh', '-c', `echo $$ > ${group}/cgroup.procs; exec "$@"`, 'sh'],
-})
+// The shell becomes the node, within the group.
+const launcher = group === null ? [] : ['sh', '-c', `echo $$ > ${group}/cgroup.procs; exec "$@"`, 'sh']
+const flags = [`--max-memory=${values['max-memory']}`, '--max-value-size=1MiB']
 try {
-  printRows(await run(node, group !== null))
+  printRows(await withNode({ flags, launcher }, (node) => run(node, group !== null)))
 } finally {
-  if (node.isRunning) await node.kill()
-  await rm(directory, { recursive: true, force: true })
   if (group !== null) rmdirSync(group)
 }

@@ -12,15 +12,17 @@ export type Row = readonly [what: string, target: string, measured: string]
 export type NodeOptions = {
   readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
+  /** Words before the program's own: something that runs it in another place, as the same process. */
+  readonly launcher?: readonly string[]
 }
 
-export const ANY_PORTS = ['redis', 'http', 'peer', 'milvus'].map((name) => `--${name}-port=0`)
+const ANY_PORTS = ['redis', 'http', 'peer', 'milvus'].map((name) => `--${name}-port=0`)
 const CLIENTS = 50
 const VALUE_BYTES = 128
 const FILL_PIPELINE = 64
 
 export async function withNode<Result>(
-  { flags = [], environment = {} }: NodeOptions,
+  { flags = [], environment = {}, launcher = [] }: NodeOptions,
   use: (node: NodeProcess) => Promise<Result>,
 ): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-cost-'))
@@ -29,6 +31,7 @@ export async function withNode<Result>(
     directory: join(directory, 'data'),
     flags: [...ANY_PORTS, ...flags],
     environment,
+    launcher,
   })
   try {
     await node.start()

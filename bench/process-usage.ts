@@ -15,11 +15,18 @@ export function cpuMicroseconds(pids: readonly number[]): number {
 }
 
 export function residentMib(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    assert(found !== null, `process ${pid} has no resident memory: it has ended`)
-    return sum + Number(found[1]) / 1_024
-  }, 0)
+  return pids.reduce((sum, pid) => sum + memoryMib(pid, 'VmRSS'), 0)
+}
+
+/** The most that was ever resident. */
+export function peakMib(pid: number): number {
+  return memoryMib(pid, 'VmHWM')
+}
+
+function memoryMib(pid: number, what: 'VmRSS' | 'VmHWM'): number {
+  const found = new RegExp(`^${what}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  assert(found !== null, `process ${pid} has no resident memory: it has ended`)
+  return Number(found[1]) / 1_024
 }
 
 function ticksOf(pid: number): number {

@@ -25,7 +25,7 @@ export const FORWARDING_MUTANTS: readonly Mutant[] = [
   {
     name: 'sent-proposal-given-up-in-its-own-term',
     source: 'another entry of the same leader taken for the loss of this one',
-    edits: [edit(SENT, 'oldest.term >= term) return', 'oldest.term > term) return')],
+    edits: [edit(SENT, '(stream) => stream.term < term', '(stream) => stream.term <= term')],
   },
   {
     name: 'sent-proposal-under-a-snapshot-called-lost',
@@ -33,8 +33,8 @@ export const FORWARDING_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         SENT,
-        "for (const stream of skipped) failAll(stream.resolveBefore(EVERYTHING), { kind: 'unknown' })",
-        "for (const stream of skipped) failAll(stream.resolveBefore(EVERYTHING), { kind: 'notCommitted' })",
+        "this.#giveUp((stream) => stream.term <= term, { kind: 'unknown' })",
+        "this.#giveUp((stream) => stream.term <= term, { kind: 'notCommitted' })",
       ),
     ],
   },

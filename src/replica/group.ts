@@ -8,8 +8,9 @@
  * Failure model. The log fails: nothing more is acknowledged, what is under way is answered as
  * unknown, leadership is given up (a sole voter keeps it, for its reads), and after the log was
  * reopened the same records are appended again. The log, or the applying, or an engine that a full
- * log waits for, stands still: leadership is offered to another voter. The engine fails, an entry can't be applied or the state diverges: the replica
- * stops for good and says why (`health`); the rest of the group goes on without it.
+ * log waits for, stands still: leadership is offered to another voter. The engine fails, an entry
+ * can't be applied or the state diverges: the replica stops for good and says why (`health`); the
+ * rest of the group goes on without it.
  */
 import type { GroupId, ReplicaId } from '../base/ids.ts'
 import type { LogIndex } from '../base/log-entry.ts'

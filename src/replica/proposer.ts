@@ -14,6 +14,7 @@ import type { Clock } from '../env/clock.ts'
 import type { Random } from '../env/random.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { LocalEntry } from './applier.ts'
+import { batchEnd } from './batch-end.ts'
 import { type EntryPayload, encodePayload } from './entry-payload.ts'
 import { NO_MARKS, type ProposalMark } from './forwarding/proposal-mark.ts'
 import type { StreamId } from './forwarding/proposal-streams.ts'
@@ -122,9 +123,10 @@ export class Proposer<Command, Reply> {
     const pending = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
+    const { entryCommandsMax, entryBytesMax } = this.#limits
     let from = 0
     while (from < pending.length) {
-      const to = this.#entryEnd(pending, from)
+      const to = batchEnd(pending, from, entryCommandsMax, entryBytesMax)
       const isAll = from === 0 && to === pending.length
       if (!this.#proposeEntry(isAll ? pending : pending.slice(from, to))) break
       from = to
@@ -194,17 +196,6 @@ export class Proposer<Command, Reply> {
     this.#inflight = []
     this.#inflightHead = 0
     for (const entry of inflight) failFrom(entry, 0, failure)
-  }
-
-  #entryEnd(pending: readonly Pending<Command, Reply>[], from: number): number {
-    let bytes = 0
-    let to = from
-    while (to < pending.length && to - from < this.#limits.entryCommandsMax) {
-      bytes += (pending[to] as Pending<Command, Reply>).bytes
-      if (to > from && bytes > this.#limits.entryBytesMax) break
-      to += 1
-    }
-    return to
   }
 
   #proposeEntry(batch: readonly Pending<Command, Reply>[]): boolean {

@@ -50,12 +50,7 @@ export class SentProposals<Command, Reply> {
 
   /** An entry of this term is about to be applied: what was meant for an earlier term comes no more. */
   reachedTerm(term: Term): void {
-    for (;;) {
-      const oldest = this.#streams[0]
-      if (oldest === undefined || oldest.term >= term) return
-      this.#streams.shift()
-      failAll(oldest.resolveBefore(EVERYTHING), { kind: 'notCommitted' })
-    }
+    this.#giveUp((stream) => stream.term < term, { kind: 'notCommitted' })
   }
 
   /** The entry that is about to be applied has these marks; null: none of its commands were sent from here. */
@@ -63,7 +58,8 @@ export class SentProposals<Command, Reply> {
     let own: (Sender<Reply> | undefined)[] | null = null
     for (const { gateway, incarnation, stream: number, first, ordinal, count } of marks) {
       if (gateway !== this.#gateway || incarnation !== this.#incarnation) continue
-      this.#dropEarlier(number)
+      // One of a later stream is executed: of the earlier ones the leader has dropped what is not.
+      this.#giveUp((earlier) => earlier.number < number, { kind: 'unknown' })
       const stream = this.#streams[0]
       if (stream?.number !== number) continue
       assert(stream.term === term, 'a stream is of one term')
@@ -89,26 +85,21 @@ export class SentProposals<Command, Reply> {
 
   /** A snapshot whose last entry is of this term replaced the log: whether these were part of it can't be told. */
   skipTo(term: Term): void {
-    const skipped = this.#streams.filter((stream) => stream.term <= term)
-    this.#streams = this.#streams.filter((stream) => stream.term > term)
-    for (const stream of skipped) failAll(stream.resolveBefore(EVERYTHING), { kind: 'unknown' })
+    this.#giveUp((stream) => stream.term <= term, { kind: 'unknown' })
   }
 
   /** The replica ends. */
   failAll(failure: Failure): void {
-    const streams = this.#streams
-    this.#streams = []
-    for (const stream of streams) failAll(stream.resolveBefore(EVERYTHING), failure)
+    this.#giveUp(() => true, failure)
   }
 
-  /** One of a later stream is executed: of the earlier ones the leader has dropped what is not. */
-  #dropEarlier(number: number): void {
-    for (;;) {
-      const oldest = this.#streams[0]
-      if (oldest === undefined || oldest.number >= number) return
-      this.#streams.shift()
-      failAll(oldest.resolveBefore(EVERYTHING), { kind: 'unknown' })
-    }
+  /** Whoever is told may send again at once, in a stream of its own. */
+  #giveUp(isOver: (stream: SentStream<Command, Reply>) => boolean, failure: Failure): void {
+    if (this.#streams.length === 0) return
+    const over = this.#streams.filter(isOver)
+    if (over.length === 0) return
+    this.#streams = this.#streams.filter((stream) => !over.includes(stream))
+    for (const stream of over) failAll(stream.resolveBefore(EVERYTHING), failure)
   }
 }
 

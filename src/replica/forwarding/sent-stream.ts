@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { ReplicaId } from '../../base/ids.ts'
 import type { Term } from '../../base/log-entry.ts'
+import { batchEnd } from '../batch-end.ts'
 import type { Responder } from '../outcome.ts'
 
 /** Who waits for what was sent. */
@@ -64,14 +65,7 @@ export class SentStream<Command, Reply> {
   /** Those from `place` on that the leader has not taken, at most `countMax`, with at most `bytesMax` if more than one. */
   notTaken(place: number, countMax: number, bytesMax: number): readonly Sent<Command, Reply>[] {
     const from = this.#at(Math.max(place, this.#taken))
-    let bytes = 0
-    let end = from
-    while (end < this.#sent.length && end - from < countMax) {
-      bytes += (this.#sent[end] as Sent<Command, Reply>).bytes
-      if (end > from && bytes > bytesMax) break
-      end += 1
-    }
-    return this.#sent.slice(from, end)
+    return this.#sent.slice(from, batchEnd(this.#sent, from, countMax, bytesMax))
   }
 
   /** The leader has taken all before `next`: they are not sent again. */
@@ -80,7 +74,7 @@ export class SentStream<Command, Reply> {
     this.#taken = Math.max(this.#taken, next)
   }
 
-  /** Answers those from `place` on, which will never be taken. */
+  /** Ends it, and returns those from `place` on, which will never be taken. */
   close(place: number): readonly Sent<Command, Reply>[] {
     this.#isClosed = true
     return this.#sent.splice(this.#at(place))

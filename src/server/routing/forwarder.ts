@@ -11,6 +11,7 @@ import { type ByteReader, MalformedBytes } from '../../base/byte-reader.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
 import { type GroupId, makeGroupId, type ReplicaId } from '../../base/ids.ts'
 import type { Clock } from '../../env/clock.ts'
+import { batchEnd } from '../../replica/batch-end.ts'
 import type { Group } from '../../replica/group.ts'
 import { RequestKind } from '../../replica/request-kinds.ts'
 import type { Respond, Transport } from '../../replica/transport/transport.ts'
@@ -73,8 +74,9 @@ export class Forwarder<Command, Reply> {
     const batches = this.#pending
     this.#pending = []
     for (const { to, header, operations } of batches) {
+      const countMax = header.isWrite ? REQUEST_WRITES_MAX : REQUEST_READS_MAX
       for (let from = 0; from < operations.length; ) {
-        const end = requestEnd(operations, from)
+        const end = batchEnd(operations, from, countMax, REQUEST_BYTES_MAX)
         this.#request(to, header, operations.slice(from, end))
         from = end
       }
@@ -159,19 +161,4 @@ function settle<Command, Reply>(
   if (answer.kind === 'reply') operation.reply(answer.reply)
   else if (answer.kind === 'replyTooLarge') operation.giveUp(operation.isWrite ? { kind: 'unknown' } : answer)
   else operation.failSent(attempt, answer)
-}
-
-function requestEnd(
-  operations: readonly { readonly bytes: number; readonly isWrite: boolean }[],
-  from: number,
-): number {
-  const limit = operations[from]?.isWrite === true ? REQUEST_WRITES_MAX : REQUEST_READS_MAX
-  let bytes = 0
-  let end = from
-  while (end < operations.length && end - from < limit) {
-    bytes += (operations[end] as { readonly bytes: number }).bytes
-    if (end > from && bytes > REQUEST_BYTES_MAX) break
-    end += 1
-  }
-  return end
 }

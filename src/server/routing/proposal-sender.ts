@@ -94,13 +94,16 @@ export class ProposalSender<Command, Reply> {
   /** Takes what another node's gateway sent. */
   serve(from: ReplicaId | null, body: ByteReader, respond: Respond): void {
     const { codec, localGroup } = this.#options
-    const header = from === null ? null : readProposalHeader(body, from)
-    const group = header === null ? null : localGroup(header.group)
-    if (header === null || group === null) {
+    if (from === null) {
       respond(null)
       return
     }
-    const { count, id, first } = header
+    const { group: groupId, count, id, first } = readProposalHeader(body, from)
+    const group = localGroup(groupId)
+    if (group === null) {
+      respond(null)
+      return
+    }
     if (count === 0 || count > REQUEST_COMMANDS_MAX) throw new MalformedBytes(`${count} commands were sent`)
     const proposals: SizedCommand<Command>[] = []
     while (proposals.length < count) {

@@ -54,31 +54,21 @@ export class Routers {
       operationTimeoutMs: OPERATION_TIMEOUT_MS,
       attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
     }
-    const clusterForwarder = new Forwarder({
-      clock,
-      transport,
-      localGroup,
+    const ofCluster = {
       codec: machines.cluster,
-      onHeard: (group, term, leader) => this.cluster.hear(group, term, leader),
-    })
-    const keysForwarder = new Forwarder({
-      clock,
-      transport,
-      localGroup,
+      onHeard: (group: GroupId, term: number, leader: ReplicaId | null) =>
+        this.cluster.hear(group, term, leader),
+    }
+    const ofKeys = {
       codec: machines.keys,
-      onHeard: (group, term, leader) => this.keys.hear(group, term, leader),
-    })
+      onHeard: (group: GroupId, term: number, leader: ReplicaId | null) =>
+        this.keys.hear(group, term, leader),
+    }
+    const clusterForwarder = new Forwarder({ clock, transport, localGroup, ...ofCluster })
+    const keysForwarder = new Forwarder({ clock, transport, localGroup, ...ofKeys })
     const sending = { clock, transport, self, incarnation, localGroup, answerTimeoutMs: ATTEMPT_TIMEOUT_MS }
-    this.#clusterProposals = new ProposalSender({
-      ...sending,
-      codec: machines.cluster,
-      onHeard: (group, term, leader) => this.cluster.hear(group, term, leader),
-    })
-    this.#keysProposals = new ProposalSender({
-      ...sending,
-      codec: machines.keys,
-      onHeard: (group, term, leader) => this.keys.hear(group, term, leader),
-    })
+    this.#clusterProposals = new ProposalSender({ ...sending, ...ofCluster })
+    this.#keysProposals = new ProposalSender({ ...sending, ...ofKeys })
     transport.handle(RequestKind.propose, (from, body: ByteReader, respond: Respond) => {
       if (body.peekVarint() === CONTROL_GROUP) this.#clusterProposals.serve(from, body, respond)
       else this.#keysProposals.serve(from, body, respond)
